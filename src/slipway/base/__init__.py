@@ -1,0 +1,1 @@
+"""Base room: ids, clock, errors, typed results, data directory. Pure; imports nothing of slipway."""
