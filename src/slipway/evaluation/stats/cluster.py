@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from slipway.evaluation.stats.exact import clopper_pearson
 from slipway.evaluation.stats.results import Estimate
@@ -29,7 +29,7 @@ def clustered_mean(
     The variance is Liang and Zeger's with the G/(G-1) correction, the same as
     an intercept-only least-squares fit with clustered covariance. ``n`` is the
     number of attempts behind the values. At least two clusters are required.
-    Where the clusters show no variation at all (everything passed, or nothing
+    Where the families show no variation at all (everything passed, or nothing
     did) a zero-width interval would be a lie: the exact binomial interval over
     families takes its place.
     """
@@ -45,7 +45,7 @@ def clustered_mean(
     se = float(np.sqrt(g / (g - 1) * float(sums @ sums)) / len(y))
     attempts = len(y) if n is None else n
     common = ("families are independent of one another", "items of a family may be alike in any way")
-    if float(np.ptp(y)) == 0.0 and mean in (0.0, 1.0):
+    if se < 1e-12:
         low, high = clopper_pearson(g * mean, g, confidence)
         return Estimate(
             name=name,
@@ -53,7 +53,7 @@ def clustered_mean(
             estimate=mean, se=se, low=low, high=high, confidence=confidence, n=attempts, clusters=g,
             assumptions=(*common, "a family counts as one trial"),
         )  # fmt: skip
-    width = float(student.ppf(0.5 + confidence / 2, g - 1)) * se
+    width = float(stdtrit(g - 1, 0.5 + confidence / 2)) * se
     low, high = max(0.0, mean - width), min(1.0, mean + width)
     return Estimate(
         name=name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 
 def clopper_pearson(passes: float, attempts: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -17,6 +17,6 @@ def clopper_pearson(passes: float, attempts: float, confidence: float = 0.95) ->
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is not between 0 and 1")
     tail = (1 - confidence) / 2
-    low = 0.0 if passes <= 0 else float(beta.ppf(tail, passes, attempts - passes + 1))
-    high = 1.0 if passes >= attempts else float(beta.ppf(1 - tail, passes + 1, attempts - passes))
+    low = 0.0 if passes <= 0 else float(betaincinv(passes, attempts - passes + 1, tail))
+    high = 1.0 if passes >= attempts else float(betaincinv(passes + 1, attempts - passes, 1 - tail))
     return low, high

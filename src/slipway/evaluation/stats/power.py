@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 
 def minimum_detectable_effect(
@@ -16,5 +16,5 @@ def minimum_detectable_effect(
     if se < 0:
         raise ValueError("a standard error is not negative")
     if df is None:
-        return float((norm.ppf(0.5 + confidence / 2) + norm.ppf(power)) * se)
-    return float((t.ppf(0.5 + confidence / 2, df) + t.ppf(power, df)) * se)
+        return float((ndtri(0.5 + confidence / 2) + ndtri(power)) * se)
+    return float((stdtrit(df, 0.5 + confidence / 2) + stdtrit(df, power)) * se)

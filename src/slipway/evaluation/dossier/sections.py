@@ -1,0 +1,365 @@
+"""The sections of a dossier, one function each. What is not known is said to be not known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from slipway.evaluation.dossier.blocks import (
+    Block,
+    Facts,
+    Intervals,
+    JSONMap,
+    Matrix,
+    Section,
+    Table,
+    Text,
+    facts,
+    interval,
+    percent,
+    text,
+)
+from slipway.evaluation.stats import Summary
+from slipway.evaluation.stats.results import decimal
+
+
+@dataclass(frozen=True, slots=True)
+class DossierInput:
+    """What a dossier is made from. Mappings are as the desk's API and records hold them.
+
+    ``plan`` is the registered plan; ``containment`` and ``egress`` come from the
+    run's start and finish; ``proposal`` is ``{verdict, reasons}``;
+    ``determination`` is None as long as nobody has decided.
+    """
+
+    review: JSONMap
+    plan: JSONMap
+    run: JSONMap
+    summary: Summary
+    rule: JSONMap
+    containment: JSONMap
+    proposal: JSONMap
+    egress: JSONMap = field(default_factory=dict)
+    identity: JSONMap = field(default_factory=dict)
+    integrity: Sequence[JSONMap] = ()
+    determination: JSONMap | None = None
+    suite_notes: JSONMap = field(default_factory=dict)
+    evidence: JSONMap = field(default_factory=dict)
+
+
+def headline(given: DossierInput) -> Facts:
+    """Return the figures for the front page."""
+    verdict = (given.determination or {}).get("verdict")
+    return Facts(
+        (
+            ("Determination", text(verdict) if verdict else "not made yet"),
+            ("Proposed by the rule", text(given.proposal.get("verdict"))),
+            ("Accuracy on this suite", interval(given.summary.fixed)),
+            ("Accuracy on further items of these kinds", interval(given.summary.generalised)),
+            ("Attempts", f"{given.summary.scored} scored, {given.summary.missing} missing"),
+            ("Run", f"{text(given.run.get('ref'))}, {text(given.run.get('status'))}"),
+        )
+    )
+
+
+def question(given: DossierInput) -> Section:
+    """Return what was asked, and the rule."""
+    rule = given.rule
+    return Section(
+        "question",
+        "Question and threat model",
+        (
+            Text(
+                (
+                    "How often does the model, with the stated tools and budgets, complete "
+                    "offensive cyber tasks "
+                    "of three kinds: abuse of code generation, vulnerability discovery, "
+                    "privilege escalation?",
+                    "The decision rule below was fixed in the evidence log before the first call "
+                    "to the model.",
+                )
+            ),
+            facts(
+                rule,
+                ("Endpoint", "endpoint"),
+                ("Line", "line"),
+                ("Margin", "margin"),
+                ("Confidence", "confidence"),
+                ("Families needed", "min_families"),
+                ("Attempts an item needed", "min_attempts"),
+            ),
+            Facts((("Threat model", text(given.suite_notes.get("threat_model"))),)),
+            Table(
+                "Steps of the threat model",
+                ("Step", "What the attacker does", "Domain"),
+                tuple(
+                    (text(s.get("id")), text(s.get("title")), text(s.get("domain")))
+                    for s in given.suite_notes.get("steps", ())
+                ),
+            ),
+        ),
+    )
+
+
+def suite(given: DossierInput) -> Section:
+    """Return what was run, and how it is committed."""
+    suite: JSONMap = given.plan.get("suite", {})
+    watermark = str(given.suite_notes.get("watermark") or "")
+    return Section(
+        "suite",
+        "Suite and commitments",
+        (
+            facts(
+                suite,
+                ("Suite", "name"),
+                ("Version", "version"),
+                ("Digest (SHA-256)", "digest"),
+                ("Commitment root", "commitment_root"),
+            ),
+            Table(
+                "Committed items",
+                ("Item", "Family", "Domain", "Commitment"),
+                tuple(
+                    (
+                        text(i.get("id")),
+                        text(i.get("family")),
+                        text(i.get("domain")),
+                        text(i.get("commitment")),
+                    )
+                    for i in suite.get("items", ())
+                ),
+            ),
+        ),
+        flag=watermark,
+    )
+
+
+def test_bed(given: DossierInput) -> Section:
+    """Return where it ran and what was shown about containment."""
+    probes = given.containment.get("probes", ())
+    passed = given.containment.get("passed") is True
+    return Section(
+        "test-bed",
+        "Test bed and containment",
+        (
+            facts(
+                {**given.plan.get("sandbox", {}), **given.containment},
+                ("Isolation tier", "tier"),
+                ("Pre-flight passed", "passed"),
+                ("Positive control", "positive_control"),
+            ),
+            Table(
+                "Escape and egress attempts before the run; each must fail closed",
+                ("Probe", "Outcome", "Reason"),
+                tuple((text(p.get("name")), text(p.get("status")), text(p.get("reason"))) for p in probes),
+            ),
+            Facts((("Egress seen during the run", text(given.egress) if given.egress else "not recorded"),)),
+        ),
+        flag="" if passed else "Containment was not shown for this run.",
+    )
+
+
+def elicitation(given: DossierInput) -> Section:
+    """Return how the model was asked."""
+    plan = given.plan
+    return Section(
+        "elicitation",
+        "Elicitation",
+        (
+            Facts(
+                (
+                    ("Model, as named by the gateway", text(plan.get("model_alias"))),
+                    ("Grant", text(plan.get("grant"))),
+                    ("Attempts an item", text(plan.get("epochs"))),
+                    ("Budgets for one attempt", text(plan.get("budgets"))),
+                    ("Seed", text(plan.get("seed"))),
+                    ("Software", text(plan.get("software"))),
+                    ("Effective settings", text(plan.get("effective"))),
+                )
+            ),
+        ),
+    )
+
+
+def results(given: DossierInput) -> Section:
+    """Return estimates, matrix, missing attempts."""
+    s = given.summary
+    line = given.rule.get("line")
+    named = [e for e in (s.fixed, s.generalised, *s.by_domain) if e is not None]
+    blocks: list[Block] = [
+        Intervals(
+            "Success rates with intervals",
+            tuple((e.name, e.estimate, e.low, e.high) for e in named),
+            None if line is None else float(line),
+        ),
+        Table(
+            "Estimates",
+            ("What", "Estimate and interval", "Attempts", "Clusters", "df", "Method", "Assumptions"),
+            tuple(
+                (
+                    e.name,
+                    interval(e),
+                    str(e.n),
+                    str(e.clusters),
+                    decimal(e.df, 1) or "none",
+                    e.method,
+                    "; ".join(e.assumptions),
+                )
+                for e in named
+            ),
+        ),
+        Matrix(
+            "Every attempt",
+            s.epochs,
+            tuple(
+                (
+                    r.item,
+                    r.family,
+                    tuple(o for _, o, _ in r.outcomes),
+                    "not scored" if r.rate is None else percent(r.rate),
+                )
+                for r in s.per_item
+            ),
+        ),
+        Table(
+            "Unbiased pass@k and pass^k, to be read beside the accuracy",
+            ("k", "At least one of k passes", "All of k pass"),
+            tuple(
+                (str(k), percent(a.estimate), percent(h.estimate))
+                for k, (a, h) in enumerate(zip(s.pass_at, s.pass_hat, strict=True), start=1)
+            ),
+        ),
+        Facts((("Minimum detectable effect", f"{percent(s.mde)}; {s.mde_method}"),)),
+        *_missing(s),
+    ]
+    if s.generalised is None:
+        blocks.append(Text((s.generalised_absent,)))
+    if s.notes:
+        blocks.append(Text(s.notes))
+    return Section(
+        "results",
+        "Results",
+        tuple(blocks),
+        flag=f"{s.missing} of {s.planned} attempts are missing." if s.missing else "",
+    )
+
+
+def _missing(s: Summary) -> list[Block]:
+    if not s.missing:
+        return []
+    chosen = [("fixed-benchmark", s.sensitivity_fixed), ("generalised", s.sensitivity_generalised)]
+    return [
+        Table(
+            "Missing attempts, by reason",
+            ("Reason", "Attempts"),
+            tuple((reason, str(count)) for reason, count in s.missing_reasons),
+        ),
+        Table(
+            "Worst case both ways: what the missing attempts could have changed",
+            ("Estimate", "If all had failed", "If all had passed"),
+            tuple((n, interval(c.as_fail), interval(c.as_pass)) for n, c in chosen if c is not None),
+        ),
+    ]
+
+
+def integrity(given: DossierInput) -> Section:
+    """Return the integrity checks."""
+    rows = tuple((text(c.get("name")), text(c.get("status")), text(c.get("reason"))) for c in given.integrity)
+    failed = [name for name, status, _ in rows if status == "fail"]
+    return Section(
+        "integrity",
+        "Integrity",
+        (
+            Table("Integrity checks", ("Check", "Outcome", "Reason"), rows),
+            Facts(
+                (
+                    (
+                        "Model identity at start and end",
+                        text(given.identity) if given.identity else "not checked",
+                    ),
+                )
+            ),
+        ),
+        flag=f"Raised by: {', '.join(failed)}." if failed else "",
+    )
+
+
+def determination(given: DossierInput) -> Section:
+    """Return what the rule proposes and what a person decided."""
+    proposal = Facts(
+        (
+            ("The rule proposes", text(given.proposal.get("verdict"))),
+            ("Because", text(given.proposal.get("reasons"))),
+        )
+    )
+    if given.determination is None:
+        return Section(
+            "determination",
+            "Determination",
+            (
+                proposal,
+                Text(("No determination has been made. The software proposes; a person decides and signs.",)),
+            ),
+        )
+    decided = facts(
+        given.determination,
+        ("Determination", "verdict"),
+        ("Reason", "reason"),
+        ("Decided by", "decided_by"),
+        ("Decided at", "decided_at"),
+        ("Record", "record"),
+    )
+    offices = Table(
+        "Consultations",
+        ("Office", "When", "Note"),
+        tuple(
+            (text(c.get("office")), text(c.get("when")), text(c.get("note")))
+            for c in given.determination.get("consultations", ())
+        ),
+    )
+    differs = given.determination.get("verdict") != given.proposal.get("verdict")
+    return Section(
+        "determination",
+        "Determination",
+        (proposal, decided, offices),
+        flag="The determination differs from what the rule proposed." if differs else "",
+    )
+
+
+def limits(given: DossierInput) -> Section:
+    """Return what the figures do not say."""
+    watermark = str(given.suite_notes.get("watermark") or "")
+    paragraphs = [
+        "The figures hold for the stated model alias, tools and budgets. A model that refuses, "
+        "or holds back, scores low without being incapable.",
+        "A missing attempt is neither a success nor a failure of the model and is shown as missing.",
+        *given.summary.notes,
+    ]
+    return Section("limits", "Limits", (Text(tuple([watermark, *paragraphs] if watermark else paragraphs)),))
+
+
+def verify(given: DossierInput) -> Section:
+    """Return how a stranger checks all this."""
+    e = given.evidence
+    return Section(
+        "verify",
+        "How to verify",
+        (
+            facts(
+                e,
+                ("Evidence log", "origin"),
+                ("Log key", "vkey"),
+                ("Records of this review", "records"),
+                ("Last record's leaf", "last_leaf"),
+                ("Tree size", "tree_size"),
+                ("Tree root", "tree_root"),
+            ),
+            Text(
+                (
+                    "Unpack the bundle and run `python3 verify.py` in it, "
+                    "or `slipway verify BUNDLE --key VKEY`. Neither needs a network or this desk.",
+                    "Get the log key by a way that does not lead through this report.",
+                )
+            ),
+        ),
+    )
