@@ -23,6 +23,7 @@ class Exit(IntEnum):
     REFUSED = 4
     UNAVAILABLE = 5
     INCOMPLETE = 6
+    INTERNAL = 70
 
 
 @dataclass(frozen=True, slots=True)

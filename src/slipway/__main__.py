@@ -1,0 +1,6 @@
+"""``python -m slipway`` is the command ``slipway``."""
+
+from slipway.serve import main
+
+if __name__ == "__main__":
+    main()
