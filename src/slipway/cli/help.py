@@ -23,9 +23,13 @@ SETTINGS = {
     "SLIPWAY_DESK": "address of the desk for the commands that act on one (default http://127.0.0.1:8000)",
     "SLIPWAY_TOKEN": "API token for those commands; --token-env names another variable",
     "SLIPWAY_GATEWAY": "address of the gateway for runs (default http://127.0.0.1:8001)",
-    "SLIPWAY_DATABASE_URL": "postgres://… of the desk; without it SQLite in the data directory",
-    "SLIPWAY_HOSTS": "host names, comma-separated, under which the desk answers besides this machine's",
-    "SLIPWAY_DEBUG": "1 shows Django's error pages; never on a reachable desk",
+    "SLIPWAY_KEY": "gateway key of a grant for runs; --key-env names another variable",
+    "SLIPWAY_DATABASE_URL": "postgres://user:password@host:port/name of the desk; SQLite when unset",
+    "SLIPWAY_HOSTS": "host names, comma-separated, the desk answers to (default this machine's)",
+    "SLIPWAY_ORIGINS": "origins, comma-separated, like https://desk.example, when the desk is behind TLS",
+    "SLIPWAY_LOG_ORIGIN": "origin and key name of the evidence log (default slipway.local/review)",
+    "SLIPWAY_LOG_LEVEL": "level of the desk's process log (default INFO)",
+    "SLIPWAY_DEBUG": "1 shows tracebacks in the browser; never on a reachable desk",
     "SLIPWAY_VENV": "where ./go makes its environment (default .venv)",
 }
 
