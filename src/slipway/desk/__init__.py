@@ -1,0 +1,1 @@
+"""Desk room: the web sites, and the only room that knows Django."""

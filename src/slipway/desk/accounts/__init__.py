@@ -1,0 +1,1 @@
+"""Organisations, people, memberships, tokens; who is looking."""

@@ -1,0 +1,1 @@
+"""Assembles a desk from its apps: settings, routing, middleware, ASGI."""

@@ -1,0 +1,70 @@
+"""The REST API: one object, a router an app, problems as RFC 9457."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI, Swagger
+from ninja.errors import HttpError, ValidationError
+
+from slipway.base.errors import InvalidInput, NotFound, Problem, SlipwayError
+from slipway.desk.accounts.api_auth import desk_auth
+from slipway.desk.project import errors
+
+_log = logging.getLogger("slipway.desk.api")
+
+api = NinjaAPI(
+    title="Slipway review desk",
+    version="1",
+    description=(
+        "The same acts as the pages. Errors are RFC 9457 problems with a stable `code` and, for bad input, "
+        "an `errors` list. Send `Idempotency-Key` with a write to make repeating it safe."
+    ),
+    auth=desk_auth,
+    docs=Swagger(settings={"persistAuthorization": False}),
+    docs_url=None,
+    openapi_url="/openapi.json",
+    urls_namespace="api",
+)
+
+for _app in ("accounts", "records", "reviews", "access", "runs", "determinations"):
+    _module = f"slipway.desk.{_app}.api"
+    if importlib.util.find_spec(_module) is not None:
+        api.add_router("", importlib.import_module(_module).router, tags=[_app])
+
+
+@api.exception_handler(SlipwayError)
+def _known(request: HttpRequest, error: SlipwayError) -> HttpResponse:
+    return errors.known(request, error)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    problems = []
+    for item in error.errors:
+        # ("body", "payload", "days") names where ninja found it; callers know the last part.
+        where = [str(part) for part in item["loc"] if part not in ("body", "path", "query", "payload", "data")]
+        problems.append(
+            Problem(".".join(where) or "body", str(item["msg"]), "see /api/docs for what the field takes")
+        )
+    return errors.known(request, InvalidInput(problems, what="request"))
+
+
+@api.exception_handler(Http404)
+def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
+    return errors.known(request, NotFound("there is nothing here for you"))
+
+
+@api.exception_handler(HttpError)
+def _http(request: HttpRequest, error: HttpError) -> HttpResponse:
+    known = SlipwayError(str(error), code="request.bad")
+    known.status = error.status_code
+    return errors.known(request, known)
+
+
+@api.exception_handler(Exception)
+def _unknown(request: HttpRequest, error: Exception) -> HttpResponse:
+    return errors.server_error(request)

@@ -1,0 +1,1 @@
+"""Evidence records of the desk: written with every act, sealed by the sequencer."""

@@ -1,0 +1,1 @@
+"""Look of the desks: base templates, components, charts, static files."""
