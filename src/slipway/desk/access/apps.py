@@ -1,0 +1,20 @@
+"""Django application of the access room."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class AccessConfig(AppConfig):
+    """The access app of the review desk."""
+
+    name = "slipway.desk.access"
+    label = "access"
+    verbose_name = "Access"
+
+    def ready(self) -> None:
+        """Let reviews know who makes the grants follow them."""
+        from slipway.desk.access.actions import Follower
+        from slipway.desk.reviews.ports import register
+
+        register(Follower())

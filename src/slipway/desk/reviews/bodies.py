@@ -1,0 +1,80 @@
+"""Request bodies for the OpenAPI description; their checking is the reader's (see ``reading.py``).
+
+Every field takes anything as far as pydantic is concerned, so that a wrong
+type is reported together with everything else that is wrong, in our words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from ninja import Schema
+from pydantic import ConfigDict, WithJsonSchema
+
+Text = Annotated[Any, WithJsonSchema({"type": "string"})]
+Whole = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1})]
+Day = Annotated[Any, WithJsonSchema({"type": "string", "format": "date"})]
+Instant = Annotated[Any, WithJsonSchema({"type": "string", "format": "date-time"})]
+Texts = Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "string"}})]
+Object = Annotated[Any, WithJsonSchema({"type": "object"})]
+Objects = Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "object"}})]
+
+
+class Body(Schema):
+    """A request body whose fields are read by :class:`slipway.desk.reviews.reading.Reader`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def given(self) -> dict[str, Any]:
+        """Return what was sent, unknown fields included."""
+        return self.model_dump(exclude_unset=True)
+
+
+class CreateReview(Body):
+    """A new review."""
+
+    codename: Text = None
+    model_name: Text = None
+    summary: Text = None
+    pack: Text = None
+    planned_release: Day = None
+
+
+class OfferTo(Body):
+    """Which agency is asked."""
+
+    agency: Text = None
+
+
+class AgreeTo(Body):
+    """The digest of the terms that were read."""
+
+    terms_digest: Text = None
+
+
+class Reason(Body):
+    """Why."""
+
+    reason: Text = None
+
+
+class WindowAct(Body):
+    """One act on the window: open, pause, resume, shorten, extend or end."""
+
+    act: Text = None
+    days: Whole = None
+    closes: Instant = None
+
+
+class Release(Body):
+    """To whom the model is released (partners or public), confirmed by the review's number."""
+
+    kind: Text = None
+    confirm: Text = None
+
+
+class Withdraw(Body):
+    """Why, confirmed by the review's number."""
+
+    reason: Text = None
+    confirm: Text = None

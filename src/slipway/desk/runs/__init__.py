@@ -1,0 +1,1 @@
+"""Runs: evaluations registered before they start, their items and their recomputed statistics."""
