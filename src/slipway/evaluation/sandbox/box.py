@@ -1,0 +1,352 @@
+"""One running sandbox: start, run commands, move files, stop. See :mod:`.holder` for how it is built."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import posixpath
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, overload
+
+from slipway.evaluation.sandbox import cgroups, holder, inside, outcome, probe, reaper, slots, spec
+from slipway.evaluation.sandbox.base_image import BaseImage
+from slipway.evaluation.sandbox.child import Child, Finished
+from slipway.evaluation.sandbox.config import ExecResult, Opening, SandboxConfig
+from slipway.evaluation.sandbox.errors import OutputLimitExceeded, SandboxUnavailable, SandboxUnsupported
+
+_START_SECONDS = 60.0
+# One shell joins the limits and raises its out-of-memory score, so that the kernel takes a command before
+# the sample's first process; only then does it enter the namespaces. "0" means the writer itself.
+_ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; '
+_ENTER += 'echo 500 >/proc/self/oom_score_adj; exec "$@"'
+
+_WRITE = 'set -e; case "$1" in */*) mkdir -p -- "${1%/*}/";; esac; cat >"$1"'
+_READ = (
+    'if [ -d "$1" ]; then echo "$1: Is a directory" >&2; exit 21; fi; '
+    'if [ ! -e "$1" ]; then cat <"$1"; exit 2; fi; '
+    'if [ -p "$1" ] || [ -S "$1" ]; then echo "$1: not a file" >&2; exit 22; fi; exec cat <"$1"'
+)
+
+_HOLDER = str(Path(holder.__file__).resolve())
+_swept = False
+
+
+class Sandbox:
+    """A sandbox of tier 2. Made by :meth:`start`; every method belongs to one event loop."""
+
+    def __init__(self, config: SandboxConfig, slot: slots.Slot, cgroup: cgroups.SampleCgroup) -> None:
+        self.config = config
+        self.name = slot.name
+        self._slot = slot
+        self._cgroup = cgroup
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._fds: dict[str, int] = {}
+        self._background: list[Child] = []
+        self._stopped = False
+
+    # --- life ---
+
+    @classmethod
+    async def start(cls, config: SandboxConfig, base: BaseImage, *, as_control: bool = False) -> Sandbox:
+        """Start a sandbox on ``base``; about 50 ms.
+
+        ``as_control`` allows the openings of the containment suite's positive control. Raises
+        :class:`SandboxUnsupported` when this machine cannot, :class:`SandboxUnavailable` when it fails now.
+        """
+        if config.openings and not as_control:
+            raise SandboxUnsupported(
+                "this sandbox configuration has holes on purpose; only the containment check may use it"
+            )
+        where = probe.require()
+        global _swept
+        # Once a process: leftovers of dead runners go before the first start.
+        if not _swept:
+            _swept = True
+            await asyncio.to_thread(reaper.reap)
+        slot = slots.acquire()
+        box = cls(config, slot, cgroups.SampleCgroup(where, slot.name))
+        try:
+            await box._up(base)
+        except BaseException:
+            await asyncio.shield(box.stop())
+            raise
+        return box
+
+    async def _up(self, base: BaseImage) -> None:
+        self._cgroup.create(self.config)
+        config = json.dumps(spec.specification(self.config))
+        (self._slot.folder / "config.json").write_text(config, encoding="utf-8")
+        network = "shared" if Opening.HOST_NETWORK in self.config.openings else "own"
+        argv = [sys.executable or "/usr/bin/python3", "-I", "-S", _HOLDER]
+        crun = shutil.which("crun") or "/usr/bin/crun"
+        argv += [str(self._slot.folder), str(base.rootfs), crun, str(self._slot.uid), str(slots.UIDS)]
+        argv += [str(self.config.disk_mb << 20), str(self._slot.lock), network, *self._cgroup.start_folders]
+        # Its own session, so that Ctrl-C at the terminal reaches the runner, which then stops in order.
+        self._holder = subprocess.Popen(  # noqa: ASYNC220 -- a vfork of 1 ms; its pipes are awaited
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            pass_fds=(self._slot.lock,),
+            start_new_session=True,
+            cwd="/",
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+        words = (await self._told()).split()
+        if not words or words[0] != "ok":
+            reason = " ".join(words[1:]) or "the holder ended without a word"
+            raise SandboxUnavailable(f"the sandbox did not start: {reason}")
+        pid = self._holder.pid
+        for kind, number in zip(("user", "mount", "net"), words[2:], strict=True):
+            if number != "-":
+                self._fds[kind] = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_CLOEXEC)
+        self._fds["root"] = os.open(f"/proc/{words[1]}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    async def _told(self) -> str:
+        """Return the holder's one line."""
+        assert self._holder is not None and self._holder.stdout is not None
+        fd = self._holder.stdout.fileno()
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        loop.add_reader(fd, readable.set)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await readable.wait()
+            return os.read(fd, 8192).decode(errors="replace")
+        except TimeoutError:
+            raise SandboxUnavailable(f"the sandbox did not start within {_START_SECONDS:.0f} s") from None
+        finally:
+            loop.remove_reader(fd)
+
+    async def stop(self) -> None:
+        """Kill and remove everything of the sandbox. May be called again; never raises for a dead one.
+
+        Raises :class:`SandboxUnavailable` when something could not be removed (`slipway doctor` names it).
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        for child in self._background:
+            child.close()
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+        clean = await asyncio.to_thread(self._down)
+        if not clean:
+            raise SandboxUnavailable(f"sandbox {self.name} left something behind; run `slipway doctor`")
+
+    def _down(self) -> bool:
+        """End the holder, which clears away, and do so again in case it was killed before it could."""
+        try:
+            if self._holder is not None:
+                for pipe in (self._holder.stdin, self._holder.stdout):
+                    if pipe is not None:
+                        pipe.close()
+                try:
+                    self._holder.wait(20)
+                except subprocess.TimeoutExpired:
+                    self._holder.kill()
+                    self._holder.wait()
+            with contextlib.suppress(FileNotFoundError):
+                (self._slot.folder / "config.json").unlink()
+            return holder.clear_away(str(self._slot.folder), list(self._cgroup.folders))
+        finally:
+            self._slot.release()
+
+    async def __aenter__(self) -> Sandbox:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    # --- commands ---
+
+    async def exec(
+        self,
+        cmd: Sequence[str],
+        *,
+        input: str | bytes | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 -- Inspect's name for it
+        output_limit: int | None = None,
+    ) -> ExecResult:
+        """Run ``cmd`` and return how it ended; output is decoded as UTF-8 with replacement.
+
+        ``cwd`` is relative to the configured work directory, ``env`` is added to PATH, HOME, USER and LANG,
+        ``timeout`` is in seconds. A program that is not there ends with 127, a missing ``cwd`` with 126.
+        Children that stay in the background go on running. Raises :class:`TimeoutError` (the command and
+        all its children are killed), :class:`PermissionError` when it may not be executed,
+        :class:`OutputLimitExceeded`, :class:`UserNotFound` and :class:`SandboxUnavailable`.
+        """
+        data = input.encode() if isinstance(input, str) else input
+        done = await self._run(
+            cmd,
+            data,
+            cwd,
+            env,
+            user,
+            timeout,
+            self.config.output_bytes if output_limit is None else output_limit,
+        )
+        return ExecResult(
+            done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+        )
+
+    async def _run(
+        self,
+        cmd: Sequence[str],
+        data: bytes | None,
+        cwd: str | None,
+        env: Mapping[str, str] | None,
+        user: str | None,
+        seconds: float | None,
+        limit: int,
+    ) -> Finished:
+        if self._stopped or "root" not in self._fds:
+            raise SandboxUnavailable("the sandbox is not running")
+        process = self._process(cmd, cwd, env, user or self.config.user)
+        command = self._cgroup.new_command()
+        request, log = outcome.memory_file(json.dumps(process).encode()), outcome.memory_file(b"")
+        try:
+            argv = self._argv(command, request, log)
+            child = Child(argv, data, limit, (request, log, *self._namespaces()))
+            done = await self._bounded(child, command, seconds)
+            reason = os.pread(log, 4096, 0).decode("utf-8", "replace").strip()
+        finally:
+            os.close(request)
+            os.close(log)
+            self._cgroup.finish_command(command)
+        self._background = [other for other in self._background if other.open]
+        if child.open:
+            self._background.append(child)
+        return outcome.explained(done, reason, cmd[0], str(process["cwd"]))
+
+    def _process(
+        self, cmd: Sequence[str], cwd: str | None, env: Mapping[str, str] | None, user: str
+    ) -> dict[str, object]:
+        who = inside.account(self._fds["root"], user)
+        base = {"HOME": who.home, "USER": who.name, "LOGNAME": who.name, "LANG": "C.UTF-8", "TERM": "dumb"}
+        return spec.process(
+            self.config,
+            cmd,
+            uid=who.uid,
+            gid=who.gid,
+            groups=who.groups,
+            cwd=posixpath.join(self.config.workdir, cwd or ""),
+            env={**base, **(env or {})},
+        )
+
+    def _namespaces(self) -> list[int]:
+        return [self._fds[kind] for kind in ("user", "mount", "net") if kind in self._fds]
+
+    def _argv(self, command: str, request: int, log: int) -> list[str]:
+        flags = [
+            f"--{kind}=/proc/self/fd/{self._fds[kind]}"
+            for kind in ("user", "mount", "net")
+            if kind in self._fds
+        ]
+        return [
+            *("/bin/sh", "-c", _ENTER, "sh", *self._cgroup.procs_files(command), "--"),
+            *(
+                "nsenter",
+                *flags,
+                "--",
+                "crun",
+                f"--log=/proc/self/fd/{log}",
+                f"--root={self._slot.folder}/rt",
+            ),
+            *("--cgroup-manager=disabled", "exec", f"--process=/proc/self/fd/{request}", self.name),
+        ]
+
+    async def _bounded(self, child: Child, command: str, seconds: float | None) -> Finished:
+        try:
+            async with asyncio.timeout(seconds):
+                done = await child.finish()
+            child.close_input()
+            return done
+        except (TimeoutError, OutputLimitExceeded, asyncio.CancelledError) as ended:
+            # From the host and by cgroup: a `timeout` inside cannot even fork when the command is a bomb.
+            killing = asyncio.gather(asyncio.to_thread(self._cgroup.kill_command, command), child.killed())
+            await asyncio.shield(killing)
+            if isinstance(ended, TimeoutError):
+                raise TimeoutError(f"the command did not end within {seconds:g} s and was killed") from None
+            raise
+
+    # --- files ---
+
+    async def write_file(self, file: str, contents: str | bytes, *, user: str | None = None) -> None:
+        """Write a file as ``user``, making its parent directories.
+
+        Raises :class:`IsADirectoryError`, :class:`PermissionError`, else :class:`OSError`.
+        """
+        path = posixpath.join(self.config.workdir, file)
+        data = contents.encode() if isinstance(contents, str) else contents
+        script = ["/bin/sh", "-c", _WRITE, "sh", path]
+        done = await self._run(script, data, "/", None, user, None, 65536)
+        if done.returncode != 0:
+            raise outcome.file_error(file, done)
+
+    @overload
+    async def read_file(
+        self, file: str, *, text: Literal[True] = ..., user: str | None = ..., limit: int | None = ...
+    ) -> str: ...
+
+    @overload
+    async def read_file(
+        self, file: str, *, text: Literal[False], user: str | None = ..., limit: int | None = ...
+    ) -> bytes: ...
+
+    async def read_file(
+        self, file: str, *, text: bool = True, user: str | None = None, limit: int | None = None
+    ) -> str | bytes:
+        """Read a file as ``user``; at most ``limit`` bytes (the configuration's ``read_bytes``).
+
+        Raises :class:`FileNotFoundError`, :class:`IsADirectoryError`, :class:`PermissionError`,
+        :class:`OutputLimitExceeded` and, for ``text``, :class:`UnicodeDecodeError`.
+        """
+        path = posixpath.join(self.config.workdir, file)
+        script = ["/bin/sh", "-c", _READ, "sh", path]
+        bound = self.config.read_bytes if limit is None else limit
+        try:
+            done = await self._run(script, None, "/", None, user, None, max(bound, 65536))
+        except OutputLimitExceeded:
+            raise OutputLimitExceeded(bound) from None
+        if done.returncode != 0:
+            raise outcome.file_error(file, done)
+        if len(done.stdout) > bound:
+            raise OutputLimitExceeded(bound)
+        return done.stdout.decode("utf-8") if text else done.stdout
+
+    def login_command(self, user: str | None = None) -> list[str]:
+        """Return a host command that opens a shell in the sandbox, for a person to look around.
+
+        It works while this process lives. The shell is inside the sample's limits only as far as the
+        memory and pids of its parents are; use it to look, not to run the model's programs.
+        """
+        who = inside.account(self._fds["root"], user or self.config.user)
+        here = os.getpid()
+        flags = [
+            f"--{kind}=/proc/{here}/fd/{self._fds[kind]}"
+            for kind in ("user", "mount", "net")
+            if kind in self._fds
+        ]
+        return [
+            *("nsenter", *flags, "--", "crun", f"--root={self._slot.folder}/rt", "--cgroup-manager=disabled"),
+            *(
+                "exec",
+                "--tty",
+                f"--user={who.uid}:{who.gid}",
+                f"--cwd={self.config.workdir}",
+                self.name,
+                "/bin/bash",
+            ),
+        ]
