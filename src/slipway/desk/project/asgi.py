@@ -20,7 +20,7 @@ manage.setup()
 
 from django.conf import settings  # noqa: E402  (Django must be set up first)
 from django.core import signals  # noqa: E402
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest  # noqa: E402
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix  # noqa: E402
 from django.http import HttpResponseBase, StreamingHttpResponse  # noqa: E402
 from django.urls import set_script_prefix  # noqa: E402
 
@@ -29,16 +29,33 @@ from slipway.desk.records.service import service  # noqa: E402
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
+MAX_BODY = 16 * 1024 * 1024  # bytes; Django's own limit of fields and JSON is below it
 Send = Callable[[Message], Awaitable[None]]
+
+
+class _TooLarge(Exception):
+    """The request's body is larger than anything the desk takes."""
+
+
+async def _too_large(send: Send) -> None:
+    text = b"The request is larger than the desk takes.\n"
+    headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+class _Handler(ASGIHandler):
+    """Django's handler with the middleware chain loaded for calls from a thread."""
+
+    def __init__(self) -> None:
+        self.load_middleware(is_async=False)
 
 
 class DeskApplication:
     """Answers HTTP in a fixed pool of threads and starts the sequencer with the server."""
 
     def __init__(self, slots: int) -> None:
-        self._handler = ASGIHandler()
-        # ASGIHandler loads the chain for its own, asynchronous way; ours is called from a thread.
-        self._handler.load_middleware(is_async=False)
+        self._handler = _Handler()
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="desk")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +81,11 @@ class DeskApplication:
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await self._read(receive)
+        try:
+            body = await self._read(receive)
+        except _TooLarge:
+            await _too_large(send)
+            return
         if body is None:
             return
         loop = asyncio.get_running_loop()
@@ -87,13 +108,16 @@ class DeskApplication:
                 body.close()
                 return None
             body.write(message.get("body", b""))
+            if body.tell() > MAX_BODY:
+                body.close()
+                raise _TooLarge
             if not message.get("more_body"):
                 body.seek(0)
                 return body
 
     def _work(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
         """Answer one request, in a thread of the pool."""
-        set_script_prefix(self._handler.get_script_prefix(scope))  # type: ignore[attr-defined]
+        set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self._handler.__class__, scope=scope)
         request, error = self._handler.create_request(scope, body)  # type: ignore[arg-type]
         if request is None:

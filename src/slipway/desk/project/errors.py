@@ -117,6 +117,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 (Django's handler404); the same for what is hidden and what is not there."""
+    _log.info("reference=%s %s %s: 404", reference_of(request), request.method, request.path)
     return _answer(request, 404, "not_found")
 
 
