@@ -1,0 +1,1 @@
+sudo -n -u keeper /opt/vault/open ''
