@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from slipway.cli.output import emit, json_option, table
@@ -33,6 +35,7 @@ def list_packs(as_json: bool) -> None:
 @json_option
 def check(pack: str, as_json: bool) -> None:
     """Check a pack; every problem is printed with its field and fix."""
-    found = packs.load(pack)
+    is_file = pack.endswith(".toml") or "/" in pack
+    found = packs.load(Path(pack) if is_file else pack)
     data = {"ok": True, "name": found.name, "version": found.version, "digest": found.digest}
     emit(data, [f"{found.name} {found.version} is sound; digest {found.digest}"], as_json)

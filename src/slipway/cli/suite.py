@@ -17,9 +17,9 @@ def command() -> None:
 @json_option
 def list_suites(as_json: bool) -> None:
     """List the suites that come with slipway."""
-    from slipway.evaluation.suite import load as loading
+    from slipway.evaluation import suite as suites
 
-    found = [loading.load(name) for name in loading.available()]
+    found = [suites.load(name) for name in suites.available()]
     data = {
         "suites": [
             {
@@ -39,9 +39,9 @@ def list_suites(as_json: bool) -> None:
 @json_option
 def lint(suite: str, as_json: bool) -> None:
     """Check a suite's manifest and files; every problem is printed with its field and fix."""
-    from slipway.evaluation.suite import load as loading
+    from slipway.evaluation import suite as suites
 
-    problems = loading.lint(suite)
+    problems = suites.lint(suite)
     if problems:
         raise InvalidInput(problems, what=f"suite {suite}")
     emit({"ok": True, "suite": suite}, [f"suite {suite} is sound"], as_json)
