@@ -80,7 +80,8 @@ class DataDirectory:
 
     def create(self) -> DataDirectory:
         """Make the folders that are missing; secret ones with mode 0700. Returns itself."""
-        for path in (self.root, self.head_journal.parent, self.keys, self.blobs, self.bench, self.run, self.logs):
+        heads = self.head_journal.parent
+        for path in (self.root, heads, self.keys, self.blobs, self.bench, self.run, self.logs):
             path.mkdir(parents=True, exist_ok=True)
         for path in (self.root, self.keys, self.bench):
             path.chmod(0o700)

@@ -162,31 +162,38 @@ def _rows(
     ]
 
 
+def _leave(
+    act: Act, stages: Iterable[Stage], to: Stage, counts_back_from: ReleasePoint | None = None
+) -> list[Transition]:
+    """Write an act of the developer that ends access where there is any.
+
+    ``access`` conditions here only choose the effect: together the rows cover
+    every access state, so that none of them can stand in the way.
+    """
+    rest: dict[str, Any] = {"counts_back_from": counts_back_from}
+    rows = []
+    for stage in stages:
+        if stage in _ACCESS_STAGES:
+            rows += _rows(act, _MANAGER, (stage,), to, access=_LIVE, sets_access=_A.ENDED, **rest)
+            rows += _rows(act, _MANAGER, (stage,), to, access=_IDLE, **rest)
+        else:
+            rows += _rows(act, _MANAGER, (stage,), to, **rest)
+    return rows
+
+
 def _release_rows() -> list[Transition]:
     """The release. No row here may carry a condition that anybody but the developer can change.
 
     A window counts back from one of two releases; when that release happens the
-    window is over, because it was *before release*. ``access`` conditions only
-    choose the effect on access, and together they cover every access state.
+    window is over, because it was *before release*.
     """
     before_partners = (_S.DRAFT, _S.OFFERED, _S.AGREED, _S.OPEN)
     partner, public = ReleasePoint.PARTNER_RELEASE, ReleasePoint.PUBLIC_RELEASE
-    to_partners = Act.RELEASE_PARTNERS
-    to_public = Act.RELEASE_PUBLIC
+    to_partners, to_public = Act.RELEASE_PARTNERS, Act.RELEASE_PUBLIC
     return [
+        *_leave(to_partners, before_partners, _S.PARTNERS, partner),
         *_rows(to_partners, _MANAGER, before_partners, _S.PARTNERS, counts_back_from=public),
-        *_rows(
-            to_partners,
-            _MANAGER,
-            before_partners,
-            _S.PARTNERS,
-            counts_back_from=partner,
-            access=_LIVE,
-            sets_access=_A.ENDED,
-        ),
-        *_rows(to_partners, _MANAGER, before_partners, _S.PARTNERS, counts_back_from=partner, access=_IDLE),
-        *_rows(to_public, _MANAGER, _UNRELEASED, _S.RELEASED, access=_LIVE, sets_access=_A.ENDED),
-        *_rows(to_public, _MANAGER, _UNRELEASED, _S.RELEASED, access=_IDLE),
+        *_leave(to_public, _UNRELEASED, _S.RELEASED),
         # It withdrew from the review; its model remains its own.
         *_rows(to_public, _MANAGER, (_S.WITHDRAWN,), _S.RELEASED, sets_outside=True),
     ]
@@ -237,8 +244,7 @@ def _review_rows() -> list[Transition]:
             (*recorded, _S.WITHDRAWN),
             determined=True,
         ),
-        *_rows(Act.WITHDRAW, _MANAGER, _UNRELEASED, _S.WITHDRAWN, access=_LIVE, sets_access=_A.ENDED),
-        *_rows(Act.WITHDRAW, _MANAGER, _UNRELEASED, _S.WITHDRAWN, access=_IDLE),
+        *_leave(Act.WITHDRAW, _UNRELEASED, _S.WITHDRAWN),
     ]
 
 
