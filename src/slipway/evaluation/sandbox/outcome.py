@@ -44,6 +44,7 @@ def file_error(file: str, done: Finished) -> OSError:
         ("permission denied", PermissionError),
         ("no such file", FileNotFoundError),
         ("not a directory", NotADirectoryError),
+        ("file exists", NotADirectoryError),  # what mkdir -p says of a parent that is a file
     ):
         if words in lower:
             return kind(f"{file}: {text}")
