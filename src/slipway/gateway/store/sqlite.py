@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import apsw
@@ -73,7 +74,7 @@ class SqliteControl:
             # Taken before the rows: a commit in between only makes the next poll read once more.
             version = db.pragma("data_version")
             with db:
-                row = db.execute(_EPOCH).fetchone()
+                row: Any = db.execute(_EPOCH).fetchone()
                 if row is None:
                     raise Unavailable("the control tables have no epoch row")
                 keys = [_key(r) for r in db.execute(_select("access_key"))]

@@ -1,0 +1,1 @@
+"""API families: their routes, error formats and where they report usage."""
