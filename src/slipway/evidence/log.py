@@ -15,8 +15,7 @@ from slipway.evidence.note import TlogProof, open_checkpoint, sign_checkpoint
 from slipway.evidence.reasons import EvidenceError, Reason
 from slipway.evidence.store.interface import Batch, Head, LogStore, Row
 from slipway.evidence.tiles import Edge, TileTree
-
-RECEIPT_FORMAT = "slipway-receipt/1"
+from slipway.evidence.verify_receipt import RECEIPT_FORMAT
 
 
 class LogWriter:

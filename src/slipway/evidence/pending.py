@@ -124,9 +124,8 @@ class SqlitePending:
         db = self._connection()
         if db is None:
             return 0, 0
-        waiting, total = db.execute(
-            "SELECT coalesce(sum(leaf_index IS NULL), 0), count(*) FROM evidence_pending"
-        ).fetchone()
+        sql = "SELECT coalesce(sum(leaf_index IS NULL), 0), count(*) FROM evidence_pending"
+        waiting, total = next(db.execute(sql))
         return waiting, total - waiting
 
     def close(self) -> None:

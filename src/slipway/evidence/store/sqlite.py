@@ -156,7 +156,7 @@ class SqliteStore:
 
     def integrity(self) -> str:
         """Return SQLite's own verdict on the file, ``ok`` when it is sound."""
-        return str(self._db().execute("PRAGMA integrity_check(1)").fetchone()[0])
+        return str(next(self._db().execute("PRAGMA integrity_check(1)"))[0])
 
     def close(self) -> None:
         """Close every thread's connection."""
@@ -199,7 +199,7 @@ def _create(db: apsw.Connection, origin: str) -> None:
 
 
 def _write(db: apsw.Connection, owner: str, batch: Batch) -> None:
-    row = db.execute("SELECT (SELECT owner FROM lease), coalesce((SELECT max(size) FROM head), 0)").fetchone()
+    row = next(db.execute("SELECT (SELECT owner FROM lease), coalesce((SELECT max(size) FROM head), 0)"))
     if row[0] != owner:
         raise EvidenceError(Reason.LOG_OTHER_WRITER, "another sequencer holds the lease")
     if row[1] != batch.first:
