@@ -60,6 +60,7 @@ def _grant_act(verb: str, help_text: str) -> None:
 
 for _verb, _help in {
     "agree": "Agree to a grant that the other side proposed.",
+    "decline": "Decline a grant that the other side proposed.",
     "pause": "Stop access for now; live streams are cut (developer).",
     "resume": "Let access go on (developer).",
     "end": "End access (developer).",

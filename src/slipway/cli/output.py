@@ -34,11 +34,11 @@ def emit(data: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> None:
             print(line, flush=True)
 
 
-def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> list[str]:
-    """Return aligned lines; the last column is never padded."""
+def table(rows: Sequence[Sequence[Any]], heads: Sequence[str]) -> list[str]:
+    """Return aligned lines; the last column is never padded, None is an empty cell."""
     if not rows:
         return []
-    every = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    every = [list(heads), *(["" if cell is None else str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in every) for i in range(len(heads))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -32,15 +32,14 @@ command.add_command(key)
 
 def overview(review: dict[str, Any]) -> list[str]:
     """Return the lines that describe one review."""
-    lines = pairs(review)
-    acts = review.get("acts")
-    if acts:
-        names = [
-            str(act.get("verb") or act.get("act") or act) if isinstance(act, dict) else str(act)
-            for act in acts
-        ]
-        lines.append("you may now: " + ", ".join(names))
-    return lines
+    lines = pairs(review, ("ref", "codename", "model_name", "stage", "access", "clock", "planned_release"))
+    pack = review.get("pack") or {}
+    lines.append(f"pack: {pack.get('name')} {pack.get('version')}, {pack.get('title')}")
+    for party in review.get("parties") or ():
+        state = "declined" if party.get("declined_at") else "agreed" if party.get("accepted_at") else "asked"
+        lines.append(f"{party.get('part')}: {party.get('name')} ({party.get('slug')}), {state}")
+    acts = review.get("acts") or ()
+    return [*lines, "you may now: " + (", ".join(map(str, acts)) or "only read")]
 
 
 @command.command("new")
@@ -65,10 +64,10 @@ def new(
 def list_reviews(session: Session) -> None:
     """List the reviews that you may see."""
     answer = session.desk.get("/reviews")
-    rows = answer.get("items") or answer.get("reviews") or []
-    names = ("ref", "codename", "stage")
+    rows = answer.get("reviews") or []
+    names = ("ref", "codename", "developer", "agency", "stage", "access", "closes")
     session.show(
-        answer, table([[str(row.get(n, "")) for n in names] for row in rows], names) or ["no reviews"]
+        answer, table([[row.get(n) for n in names] for row in rows], names) or ["no reviews"]
     )
 
 
@@ -88,8 +87,8 @@ def timeline(session: Session, review: str) -> None:
     """List every record of a review with its place in the log."""
     answer = session.desk.get(f"/reviews/{review}/timeline")
     rows = [
-        [str(row.get(name, "")) for name in ("n", "at", "type", "party", "index", "record")]
-        for row in answer.get("items") or []
+        [row.get(name) for name in ("n", "at", "type", "party", "index", "record")]
+        for row in answer.get("records") or []
     ]
     session.show(answer, table(rows, ("n", "at", "type", "party", "index", "record")))
 
@@ -111,8 +110,8 @@ def offer(session: Session, review: str, agency: str) -> None:
 def terms(session: Session, review: str) -> None:
     """Print the terms of a review and the digest that agreeing names."""
     answer = session.desk.get(f"/reviews/{review}/terms")
-    lines = [f"digest: {answer.get('digest') or answer.get('terms_digest')}"]
-    for clause in answer.get("clauses") or answer.get("terms") or []:
+    lines = [f"digest: {answer.get('digest')}"]
+    for clause in answer.get("clauses") or ():
         lines.append(f"[{clause.get('head')}] {clause.get('title')}: {clause.get('text')}")
     session.show(answer, lines)
 
@@ -198,7 +197,8 @@ def window(session: Session, review: str, act: str, days: int | None, closes: st
 def runs(session: Session, review: str) -> None:
     """List the runs of a review."""
     answer = session.desk.get(f"/reviews/{review}/runs")
-    rows = [[str(row.get(n, "")) for n in ("ref", "state", "suite")] for row in answer.get("items") or []]
+    found = answer.get("items") or answer.get("runs") or []
+    rows = [[row.get(n) for n in ("ref", "state", "suite")] for row in found]
     session.show(answer, table(rows, ("run", "state", "suite")) or ["no runs"])
 
 
