@@ -224,9 +224,10 @@ def _terms(top: Table, refs: _Refs) -> tuple[Clause, ...]:
 
 
 def _rule(table: Table, refs: _Refs) -> tuple[DecisionRule, Provenance]:
+    before = len(table.problems.problems)
     line = table.decimal("line", "0", "1")
     margin = table.decimal("margin", "0", "1")
-    if margin > line:
+    if margin > line and len(table.problems.problems) == before:
         table.add(
             "margin", f"{margin} is more than the line", f"give at most {line}, or nothing could be below it"
         )
