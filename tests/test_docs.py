@@ -31,6 +31,8 @@ def test_every_setting_read_is_explained() -> None:
     """Whatever variable the code reads must be in `slipway help settings`."""
     read = set()
     for path in [*(ROOT / "src").rglob("*.py"), ROOT / "go"]:
+        if "suites" in path.parts:
+            continue  # what runs inside a sandbox is given variables of its own
         text = path.read_text()
         read |= set(
             re.findall(r"""(?:environ|getenv|env|_list)\b[^\n]{0,20}["'](SLIPWAY_[A-Z_]+)["']""", text)

@@ -29,6 +29,7 @@ SETTINGS = {
     "SLIPWAY_ORIGINS": "origins, comma-separated, like https://desk.example, when the desk is behind TLS",
     "SLIPWAY_LOG_ORIGIN": "origin and key name of the evidence log (default slipway.local/review)",
     "SLIPWAY_LOG_LEVEL": "level of the desk's process log (default INFO)",
+    "SLIPWAY_SEQUENCER": "0 on every desk but the one whose data directory holds the log (default 1)",
     "SLIPWAY_DEBUG": "1 shows tracebacks in the browser; never on a reachable desk",
     "SLIPWAY_VENV": "where ./go makes its environment (default .venv)",
 }
