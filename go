@@ -301,17 +301,9 @@ def test(arguments: list[str]) -> int:
                 failed.append("tests on PostgreSQL (skipped)")
         else:
             folders = [name for name in ("tests/desk", "tests/contract") if (ROOT / name).is_dir()]
+            marked = "not browser and not sandbox"
             # The tests start a cluster of their own (tests/postgres.py) and remove it again.
-            command = [
-                *pytest,
-                "-q",
-                "-n",
-                "2",
-                "-m",
-                "not browser and not sandbox",
-                "tests/desk",
-                "tests/contract",
-            ]
+            command = [*pytest, "-q", "-n", "2", "-m", marked, *folders]
             extra = {"SLIPWAY_TEST_DB": "postgres", "SLIPWAY_POSTGRES_BIN": str(folder)}
             _phase("tests on PostgreSQL", failed, command, extra)
         code = mypy.wait()
