@@ -66,9 +66,7 @@ def list_reviews(session: Session) -> None:
     answer = session.desk.get("/reviews")
     rows = answer.get("reviews") or []
     names = ("ref", "codename", "developer", "agency", "stage", "access", "closes")
-    session.show(
-        answer, table([[row.get(n) for n in names] for row in rows], names) or ["no reviews"]
-    )
+    session.show(answer, table([[row.get(n) for n in names] for row in rows], names) or ["no reviews"])
 
 
 @command.command("show")
@@ -213,6 +211,8 @@ def runs(session: Session, review: str) -> None:
 @click.option(
     "--consultation", multiple=True, metavar="OFFICE|WHEN|NOTE", help="A consultation held; repeatable."
 )
+@click.option("--dissent", help="What somebody consulted sees differently.")
+@click.option("--expires-at", help="Instant at which it lapses, like 2027-01-31T00:00:00Z.")
 @on_desk(writes=True)
 def determine(
     session: Session,
@@ -222,6 +222,8 @@ def determine(
     reason_code: str,
     reason: str,
     consultation: tuple[str, ...],
+    dissent: str | None,
+    expires_at: str | None,
 ) -> None:
     """Record the determination of a person with authority; it is never made by software."""
     held = []
@@ -231,13 +233,14 @@ def determine(
             fix = "write it like: 'Office of X|2026-06-25T10:00:00Z|what was said'"
             raise InvalidInput([Problem("--consultation", f"{text!r} has not three parts", fix)])
         held.append(dict(zip(("office", "when", "note"), parts, strict=True)))
-    body = {
+    body: dict[str, Any] = {
         "run": run_ref,
         "verdict": verdict,
         "reason_code": reason_code,
         "reason": reason,
         "consultations": held,
     }
+    body |= {name: v for name, v in (("dissent", dissent), ("expires_at", expires_at)) if v}
     session.act("POST", f"/reviews/{review}/determination", body, lambda a: f"determined {review}: {verdict}")
 
 

@@ -8,7 +8,7 @@ import click
 
 from slipway.base.errors import InvalidInput, Problem
 from slipway.cli.output import emit, json_option
-from slipway.evidence import verify
+from slipway.evidence.verify import verify_file
 
 
 def _text(value: str, option: str) -> str:
@@ -37,7 +37,7 @@ def command(file: Path, vkey: str, policy: str | None, since: str | None, as_jso
     """
     if not file.is_file():
         raise InvalidInput([Problem("FILE", f"{file} is not a file", "name a bundle or a receipt")])
-    verdict = verify.verify_file(
+    verdict = verify_file(
         file,
         _text(vkey, "--key").strip(),
         None if policy is None else _text(policy, "--policy"),

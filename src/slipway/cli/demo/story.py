@@ -214,9 +214,7 @@ class Story:
         folder.mkdir(exist_ok=True)
         with zipfile.ZipFile(self.bundle) as archive:
             (folder / "verify.py").write_bytes(archive.read("verify.py"))
-        python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or getattr(
-            sys, "_base_executable", ""
-        )
+        python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
         command = [python, "-I", "-S", "verify.py", str(self.bundle), "--key", self.vkey]
         self.tell.line(
             f"     $ {' '.join(command[:4])} {self.bundle.name} --key …    # standard library alone"

@@ -185,7 +185,7 @@ def _runs(data: DataDirectory) -> Check:
     cut = []
     for folder in folders:
         try:
-            state = json.loads((folder / "outcome.json").read_text()).get("status")
+            state = json.loads((folder / "finish.json").read_text()).get("status")
         except (OSError, ValueError):
             state = None
         if state != "complete":
