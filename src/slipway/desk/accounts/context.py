@@ -8,12 +8,14 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from slipway.desk.accounts.queries import site_is_empty
 from slipway.desk.accounts.viewer import viewer_of
 
 
 def viewer(request: HttpRequest) -> dict[str, Any]:
-    """Return ``viewer`` (asked for only when a template uses it) and ``site_name``."""
+    """Return ``viewer`` and ``site_is_empty`` (each asked for only when a template uses it) and ``site_name``."""
     return {
         "viewer": SimpleLazyObject(lambda: viewer_of(request)),
+        "site_is_empty": site_is_empty,
         "site_name": settings.SLIPWAY_SITE_NAME,
     }

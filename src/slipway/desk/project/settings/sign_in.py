@@ -47,6 +47,13 @@ def allauth_settings(*, tls: bool) -> dict[str, Any]:
         "MFA_PASSKEY_SIGNUP_ENABLED": False,
         "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": not tls,
         "MFA_WEBAUTHN_USER_VERIFICATION": "required",
+        "ACCOUNT_FORMS": {
+            "login": "slipway.desk.accounts.sign_in_forms.PasswordForm",
+            "reauthenticate": "slipway.desk.accounts.sign_in_forms.ConfirmForm",
+            "change_password": "slipway.desk.accounts.sign_in_forms.ChangeForm",
+            "set_password": "slipway.desk.accounts.sign_in_forms.SetForm",
+        },
+        "MFA_FORMS": {"add_webauthn": "slipway.desk.accounts.sign_in_forms.AddPasskeyForm"},
         "MFA_TOTP_ISSUER": "Slipway",
         # Not tracked: it would write a row for every page that somebody reads.
         "USERSESSIONS_TRACK_ACTIVITY": False,
