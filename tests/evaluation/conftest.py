@@ -1,4 +1,4 @@
-"""What every test of the evaluation room shares: one base image for all workers and runs, and the event loop."""
+"""What the tests of the evaluation room share: one base image for all workers and runs, an event loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.evaluation.sandbox import BaseImage, Sandbox, SandboxConfig, base_image as images, tier
+from slipway.evaluation.sandbox import BaseImage, Sandbox, SandboxConfig, tier
+from slipway.evaluation.sandbox import base_image as images
 
 
 @pytest.fixture

@@ -141,5 +141,5 @@ async def test_a_failed_start_leaves_nothing(base_image: BaseImage, tmp_path: Pa
     with pytest.raises(Exception, match="did not start"):
         await Sandbox.start(SandboxConfig(), BaseImage("0" * 64, empty))
     mine = {path for path in STATE.iterdir() if path not in before}
-    alive = {name for name in reap(remove=False).alive}
+    alive = set(reap(remove=False).alive)
     assert {path.name.removesuffix(".lock") for path in mine} <= alive  # other tests' sandboxes only

@@ -326,6 +326,13 @@ class Sandbox:
             raise OutputLimitExceeded(bound)
         return done.stdout.decode("utf-8") if text else done.stdout
 
+    @property
+    def root_descriptor(self) -> int:
+        """Directory descriptor of the sandbox's root, for :func:`inside.read_small` (never for a path)."""
+        if "root" not in self._fds:
+            raise SandboxUnavailable("the sandbox is not running")
+        return self._fds["root"]
+
     def login_command(self, user: str | None = None) -> list[str]:
         """Return a host command that opens a shell in the sandbox, for a person to look around.
 
