@@ -172,7 +172,11 @@ def _party(review: Review, asked: str) -> str:
     )
     if not known.exists():
         raise InvalidInput(
-            [Problem("party", f"{slug!r} takes no part in this review", "name the agency or a trusted partner")],
+            [
+                Problem(
+                    "party", f"{slug!r} takes no part in this review", "name the agency or a trusted partner"
+                )
+            ],
             what="grant",
         )
     return slug
@@ -229,7 +233,8 @@ def add_key(*, acting: Viewer, ref: str, label: str) -> NewKey:
     policy.require_write(acting)
     if acting.organisation_slug != grant.party or not policy.roles_in(acting, review):
         raise Refused(
-            f"only {grant.party} makes its own keys: the secret passes through nobody else", code="act.not_yours"
+            f"only {grant.party} makes its own keys: the secret passes through nobody else",
+            code="act.not_yours",
         )
     if GrantState(grant.note.own_state) in _FINAL or queries.state_at(grant, at) in queries.OVER:
         raise Refused(f"{grant.ref} is over; propose a new grant", code="grant.over")
@@ -340,9 +345,7 @@ class Follower:
         mine = [g for g in self._live(review) if g.party == party]
         self._end(mine, review, at, acting, f"{party} no longer takes part")
 
-    def _end(
-        self, grants: list[Grant], review: Review, at: datetime, acting: Viewer, reason: str
-    ) -> None:
+    def _end(self, grants: list[Grant], review: Review, at: datetime, acting: Viewer, reason: str) -> None:
         clocked = acting is SYSTEM
         for grant in grants:
             state = GrantState.ENDED
@@ -373,4 +376,3 @@ def expire_due(at: datetime) -> int:
             Follower()._end([grant], review, at, SYSTEM, "its time is over")
             done += 1
     return done
-

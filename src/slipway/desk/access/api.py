@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from slipway.desk.access import actions, bodies, inputs, queries, show
 from slipway.desk.access.models import Grant
@@ -45,7 +45,7 @@ def put_endpoint(request: HttpRequest, ref: str, payload: bodies.PutEndpoint) ->
 def endpoints(request: HttpRequest, ref: str) -> dict[str, Any]:
     """Return the endpoints in use, without their sealed text."""
     review = reviews.get(viewer_of(request), ref)
-    return {"endpoints": [show.endpoint_json(e) for e in queries.endpoints_of(review)]}
+    return {"items": [show.endpoint_json(e) for e in queries.endpoints_of(review)]}
 
 
 @router.get("/reviews/{ref}/grants", summary="The review's grants")
@@ -54,17 +54,17 @@ def grants(request: HttpRequest, ref: str) -> dict[str, Any]:
     viewer = viewer_of(request)
     review = reviews.get(viewer, ref)
     now = clock.now()
-    return {"grants": [show.row_json(g, review, now) for g in queries.grants_of(viewer, review)]}
+    return {"items": [show.row_json(g, review, now) for g in queries.grants_of(viewer, review)]}
 
 
 @router.post("/reviews/{ref}/grants", response={201: dict[str, Any]}, summary="Propose a grant")
-def propose(request: HttpRequest, ref: str, payload: bodies.ProposeGrant) -> tuple[int, dict[str, Any]]:
+def propose(request: HttpRequest, ref: str, payload: bodies.ProposeGrant) -> Status[dict[str, Any]]:
     """Propose; the proposer's side has agreed by it, the other must still."""
     viewer = viewer_of(request)
     reviews.get(viewer, ref)
     given = inputs.read_grant(payload.given())
     grant, receipt = actions.propose(acting=viewer, ref=ref, given=given)
-    return 201, _grant(request, grant, receipt)
+    return Status(201, _grant(request, grant, receipt))
 
 
 @router.get("/grants/{ref}", summary="One grant: state, limits, keys by their last characters, usage")
@@ -115,12 +115,12 @@ def revoke(request: HttpRequest, ref: str) -> dict[str, Any]:
 
 
 @router.post("/grants/{ref}/keys", response={201: dict[str, Any]}, summary="Make a key (the grantee)")
-def add_key(request: HttpRequest, ref: str, payload: bodies.NewKeyLabel) -> tuple[int, dict[str, Any]]:
+def add_key(request: HttpRequest, ref: str, payload: bodies.NewKeyLabel) -> Status[dict[str, Any]]:
     """Make a key. It is in this answer and nowhere else; the developer never sees it."""
     viewer = viewer_of(request)
     queries.get(viewer, ref)
     made = actions.add_key(acting=viewer, ref=ref, label=inputs.read_label(payload.given()))
-    return 201, {"key": made.secret, **show.key_json(made.key), "receipt": made.receipt.as_dict()}
+    return Status(201, {"key": made.secret, **show.key_json(made.key), "receipt": made.receipt.as_dict()})
 
 
 @router.post("/keys/{key_id}/revoke", summary="Revoke a key (its holder or the developer)")

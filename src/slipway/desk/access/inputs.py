@@ -47,13 +47,19 @@ def read_endpoint(data: object, *, seal_key_id: str, form: bool = False) -> Endp
     """
     reader = Reader(data, what="endpoint", form=form)
     alias = _alias(reader)
-    sealed = reader.text("sealed", fix="seal the endpoint with the key of GET /gateway/seal-key", longest=16_384)
+    sealed = reader.text(
+        "sealed", fix="seal the endpoint with the key of GET /gateway/seal-key", longest=16_384
+    )
     if sealed and not sealed_shape(sealed):
-        reader.bad("sealed", "is not a sealed endpoint", "seal it with slipway review endpoint or in the browser")
+        reader.bad(
+            "sealed", "is not a sealed endpoint", "seal it with slipway review endpoint or in the browser"
+        )
     key_id = reader.text("seal_key_id", fix="give the id of the seal key that was used", longest=64)
     if key_id and key_id != seal_key_id:
         reader.bad(
-            "seal_key_id", f"{key_id!r} is not the gateway's present key", f"seal again with key {seal_key_id}"
+            "seal_key_id",
+            f"{key_id!r} is not the gateway's present key",
+            f"seal again with key {seal_key_id}",
         )
     for name in ("api_key", "base_url"):
         if isinstance(data, Mapping) and name in data:

@@ -22,7 +22,7 @@ class Control(models.Model):
 
     class Meta:
         db_table = "access_control"
-        constraints = [models.CheckConstraint(name="access_control_one_row", condition=models.Q(id=1))]
+        constraints = (models.CheckConstraint(name="access_control_one_row", condition=models.Q(id=1)),)
 
 
 class Endpoint(models.Model):
@@ -38,17 +38,17 @@ class Endpoint(models.Model):
 
     class Meta:
         db_table = "access_endpoint"
-        constraints = [
+        constraints = (
             models.UniqueConstraint(
                 fields=["review_id", "model_alias"],
                 condition=models.Q(retired_ms__isnull=True),
                 name="access_endpoint_one_live_alias",
-            )
-        ]
+            ),
+        )
 
 
 class Grant(models.Model):
-    """One party's time-boxed, two-party permission to reach one model by stated routes for a stated purpose."""
+    """One party's time-boxed, two-party permission to reach one model for a stated purpose."""
 
     id = models.TextField(primary_key=True, default=uuid7, editable=False)
     number = models.IntegerField(unique=True)
@@ -77,7 +77,7 @@ class Grant(models.Model):
 
     class Meta:
         db_table = "access_grant"
-        constraints = [
+        constraints = (
             models.CheckConstraint(
                 name="access_grant_state_known",
                 condition=models.Q(state__in=["draft", "active", "paused", "ended", "revoked", "expired"]),
@@ -88,7 +88,7 @@ class Grant(models.Model):
                 condition=~models.Q(state__in=["active", "paused"])
                 | models.Q(agreed_by_developer_ms__isnull=False, agreed_by_reviewer_ms__isnull=False),
             ),
-        ]
+        )
 
     def __str__(self) -> str:
         return self.ref
@@ -113,11 +113,11 @@ class Key(models.Model):
 
     class Meta:
         db_table = "access_key"
-        constraints = [
+        constraints = (
             models.CheckConstraint(
                 name="access_key_state_known", condition=models.Q(state__in=["live", "revoked"])
-            )
-        ]
+            ),
+        )
 
 
 class GrantNote(models.Model):
@@ -140,8 +140,8 @@ class GrantNote(models.Model):
 
     class Meta:
         db_table = "access_grant_note"
-        constraints = [
+        constraints = (
             models.CheckConstraint(
                 name="access_grant_note_side", condition=models.Q(proposed_by__in=["developer", "reviewer"])
-            )
-        ]
+            ),
+        )

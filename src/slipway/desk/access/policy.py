@@ -27,7 +27,7 @@ def roles_for(viewer: Viewer, review: Review, grant: Grant) -> frozenset[Role]:
 
 
 def role_for(viewer: Viewer, review: Review, grant: Grant, act: GrantAct) -> Role:
-    """Return the role under which the act is tried; the one that fits, else the one whose refusal says most."""
+    """Return the role under which the act is tried: one that fits, else one whose refusal says most."""
     reviews.require_write(viewer)
     roles = roles_for(viewer, review, grant)
     facts = queries.facts_of(grant)
@@ -43,7 +43,14 @@ def acts_now(viewer: Viewer, review: Review, grant: Grant, now: datetime) -> tup
     """Return what the viewer can do to the grant at this moment."""
     if not viewer.may_write or queries.state_at(grant, now) in queries.OVER:
         return ()
-    offered = {GrantAct.AGREE, GrantAct.DECLINE, GrantAct.PAUSE, GrantAct.RESUME, GrantAct.END, GrantAct.REVOKE}
+    offered = {
+        GrantAct.AGREE,
+        GrantAct.DECLINE,
+        GrantAct.PAUSE,
+        GrantAct.RESUME,
+        GrantAct.END,
+        GrantAct.REVOKE,
+    }
     found = grant_acts(queries.facts_of(grant), roles_for(viewer, review, grant))
     return tuple(act for act in found if act in offered)
 

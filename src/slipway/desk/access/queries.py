@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 
 from slipway.base.clock import to_ms
 from slipway.base.errors import NotFound, Unavailable
-from slipway.desk.accounts.viewer import Viewer
 from slipway.desk.access.models import Endpoint, Grant, GrantNote, Key
+from slipway.desk.accounts.viewer import Viewer
 from slipway.desk.records.site_keys import site
 from slipway.desk.reviews import queries as reviews
 from slipway.desk.reviews.models import Review

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
+from slipway.base.clock import format_instant
 from slipway.base.ids import uuid7
 from slipway.desk.reviews.models import Review
 from slipway.desk.runs.models import Run
@@ -30,13 +33,26 @@ class Determination(models.Model):
     salt = models.BinaryField()
 
     class Meta:
-        constraints = [
+        constraints = (
             models.UniqueConstraint(fields=["review", "revision"], name="one_determination_per_revision"),
             models.CheckConstraint(
                 name="determination_verdict_known",
                 condition=models.Q(verdict__in=["covered", "not covered", "insufficient evidence"]),
             ),
-        ]
+        )
+
+    def sealed_fields(self) -> dict[str, Any]:
+        """Return what the record of this determination commits to and its disclosure opens."""
+        return {
+            "verdict": self.verdict,
+            "reason_code": self.reason_code,
+            "reason": self.reason,
+            "proposed": self.proposed,
+            "consultations": self.consultations,
+            "dissent": self.dissent,
+            "expires_at": None if self.expires_at is None else format_instant(self.expires_at),
+            "decided_by": self.decided_by,
+        }
 
 
 class Report(models.Model):
@@ -49,20 +65,21 @@ class Report(models.Model):
     state = models.CharField(max_length=16)
     dossier = models.JSONField()
     html = models.BinaryField()
-    pdf = models.BinaryField()
+    # None where the machine lacks the libraries to make one; the HTML is the source.
+    pdf = models.BinaryField(null=True)
     statement = models.JSONField()
     certificate = models.JSONField()
     html_sha256 = models.CharField(max_length=64)
-    pdf_sha256 = models.CharField(max_length=64)
+    pdf_sha256 = models.CharField(max_length=64, blank=True)
     record = models.CharField(max_length=36)
     bundle_sha256 = models.CharField(max_length=64, blank=True)
     built_at = models.DateTimeField()
     built_by = models.CharField(max_length=200)
 
     class Meta:
-        constraints = [
+        constraints = (
             models.UniqueConstraint(fields=["review", "edition"], name="one_report_per_edition"),
             models.CheckConstraint(
                 name="report_state_known", condition=models.Q(state__in=["sealing", "ready"])
             ),
-        ]
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,13 +21,15 @@ def record(
     body: Mapping[str, Any],
     party: str | None = None,
     at: datetime | None = None,
+    sealed: Sequence[str] = (),
 ) -> str:
     """Insert one evidence draft and return the record's id.
 
     Must be called inside the ``atomic`` block that writes the act's rows, so
     that both are there or neither; outside one it raises ``RuntimeError``.
     ``review`` is the review's UUID, ``party`` the acting organisation's slug
-    unless given. Raises :class:`~slipway.base.errors.InvalidInput` for a body
+    unless given, ``sealed`` salted commitments
+    (:mod:`slipway.evidence.seal`). Raises :class:`~slipway.base.errors.InvalidInput` for a body
     that is no record.
     """
     if not transaction.get_connection().in_atomic_block:
@@ -38,6 +40,7 @@ def record(
         party=party or acting.party,
         body=body,
         at=at or datetime.now(UTC),
+        sealed=sealed,
     )
     PendingRecord.objects.create(
         record_id=made.id,

@@ -7,10 +7,8 @@ reached by any path of this module.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -31,7 +29,7 @@ from slipway.desk.reviews.ports import follower
 from slipway.desk.reviews.receipts import Receipt
 from slipway.desk.reviews.sequence import next_number
 from slipway.desk.reviews.state import expired, put_state, put_window, state_of, window_of
-from slipway.evidence import canon
+from slipway.evidence import seal
 from slipway.programme import windows
 from slipway.programme.roles import Automatic, OrganisationKind, Role
 from slipway.programme.stages import Access, Act, ReleasePoint, Stage, apply
@@ -41,16 +39,30 @@ Done = tuple[Review, Receipt]
 
 
 def note(
-    acting: Viewer, type: str, review: Review, body: Mapping[str, Any], at: datetime, party: str | None = None
+    acting: Viewer,
+    type: str,
+    review: Review,
+    body: Mapping[str, Any],
+    at: datetime,
+    party: str | None = None,
+    sealed: Sequence[str] = (),
 ) -> Receipt:
-    """Write the evidence record of an act on ``review`` and return its receipt."""
-    made = record(acting=acting, type=type, review=review.id, body=body, party=party, at=at)
+    """Write the evidence record of an act on ``review`` and return its receipt.
+
+    ``sealed`` are salted commitments to words that must not stand in the log themselves.
+    """
+    made = record(acting=acting, type=type, review=review.id, body=body, party=party, at=at, sealed=sealed)
     return Receipt(made, type, at)
 
 
-def commit(review: Review, value: Mapping[str, Any]) -> str:
-    """Return a salted commitment (hex) to words that must not stand in the log themselves."""
-    return hmac.digest(bytes(review.salt), canon.dumps(value), hashlib.sha256).hex()
+def commit(review: Review, purpose: str, fields: Mapping[str, Any]) -> list[str]:
+    """Return salted commitments to ``fields``; the bundle of the report can open them."""
+    return seal.commitments(seal.field_salt(bytes(review.salt), purpose), fields)
+
+
+def names_of(review: Review) -> dict[str, str]:
+    """Return the names that the first record commits to and the report opens."""
+    return {"codename": review.codename, "model_name": review.model_name, "summary": review.summary}
 
 
 def announce(review: Review, slug: str, at: datetime) -> None:
@@ -99,7 +111,6 @@ def create(*, acting: Viewer, offer: Offer) -> Done:
     # The desk's own key first: its records announce the others'.
     announce(review, "desk", at)
     join(review, developer, "developer", at)
-    names = {"codename": review.codename, "model_name": review.model_name, "summary": review.summary}
     receipt = note(
         acting,
         "review.created",
@@ -107,10 +118,11 @@ def create(*, acting: Viewer, offer: Offer) -> Done:
         {
             "ref": review.ref,
             "pack": {"name": rules.name, "version": rules.version, "digest": rules.digest},
-            "model_commit": commit(review, names),
         },
         at,
+        sealed=commit(review, "review.created", names_of(review)),
     )
+    Review.objects.filter(pk=review.pk).update(created_record=receipt.record)
     if offer.draft_id:
         OfferDraft.objects.filter(pk=offer.draft_id, person_id=acting.person_id).delete()
     return review, receipt
@@ -168,9 +180,7 @@ def offer(*, acting: Viewer, ref: str, agency: str) -> Done:
     )
     digest = packs.pack_of(review).terms_digest
     _save(review, at)
-    return review, note(
-        acting, "review.offered", review, {"agency": asked.slug, "terms_digest": digest}, at
-    )
+    return review, note(acting, "review.offered", review, {"agency": asked.slug, "terms_digest": digest}, at)
 
 
 @transaction.atomic
@@ -191,9 +201,9 @@ def agree(*, acting: Viewer, ref: str, terms_digest: str) -> Done:
             what="agreement",
         )
     put_state(review, state)
-    Participation.objects.filter(review=review, organisation_id__in=[review.agency_id, review.developer_id]).update(
-        terms_digest=right, declined_at=None, declined_reason=""
-    )
+    Participation.objects.filter(
+        review=review, organisation_id__in=[review.agency_id, review.developer_id]
+    ).update(terms_digest=right, declined_at=None, declined_reason="")
     Participation.objects.filter(review=review, organisation_id=review.agency_id).update(
         accepted_at=at, accepted_by=acting.name
     )
@@ -214,8 +224,8 @@ def decline(*, acting: Viewer, ref: str, reason: str) -> Done:
     )
     follower().party_left(acting=acting, review=review, party=acting.organisation_slug, at=at)
     _save(review, at)
-    body = {"reason_commit": commit(review, {"declined": reason})}
-    return review, note(acting, "review.declined", review, body, at)
+    sealed = commit(review, "review.declined", {"reason": reason})
+    return review, note(acting, "review.declined", review, {}, at, sealed=sealed)
 
 
 _WINDOW_ACTS: Mapping[str, tuple[Act, str]] = {
@@ -283,9 +293,7 @@ def _moved(review: Review, act: Act, request: WindowRequest, at: datetime) -> Wi
         )
     if act is Act.OPEN_ACCESS:
         days = timedelta(days=request.days if request.days is not None else rules.max_days)
-        closes = request.closes or (
-            at + days if request.days is not None else min(window.latest, at + days)
-        )
+        closes = request.closes or (at + days if request.days is not None else min(window.latest, at + days))
         return windows.reopen(window, at, closes)
     if request.closes is None and request.days is None:
         raise InvalidInput(
@@ -293,13 +301,15 @@ def _moved(review: Review, act: Act, request: WindowRequest, at: datetime) -> Wi
                 Problem(
                     "closes",
                     "the new end is missing",
-                    "give closes (an instant) or days (the whole length, counted from the opening)",
+                    "give closes (an instant) or days (to add, or to take off)",
                 )
             ],
             what="window",
         )
-    closes = request.closes or window.opened + timedelta(days=request.days or 0)
-    return windows.shorten(window, at, closes) if act is Act.SHORTEN_ACCESS else windows.extend(window, at, closes)
+    days = timedelta(days=request.days or 0)
+    if act is Act.SHORTEN_ACCESS:
+        return windows.shorten(window, at, request.closes or window.closes - days)
+    return windows.extend(window, at, request.closes or window.closes + days)
 
 
 def _planned(day: date | None, at: datetime) -> datetime | None:
@@ -331,7 +341,7 @@ def release(*, acting: Viewer, ref: str, kind: str, confirm: str) -> Done:
     if kind == "public":
         review.released_at = at
     _save(review, at)
-    if state.access is Access.ENDED and before is not Access.ENDED or state.stage is Stage.RELEASED:
+    if (state.access is Access.ENDED and before is not Access.ENDED) or state.stage is Stage.RELEASED:
         follower().ended(acting=acting, review=review, at=at, reason="the model was released")
     return review, note(acting, "review.released", review, {"kind": kind}, at)
 
@@ -350,8 +360,8 @@ def withdraw(*, acting: Viewer, ref: str, reason: str, confirm: str) -> Done:
     review.withdrawn_reason = reason
     _save(review, at)
     follower().ended(acting=acting, review=review, at=at, reason="the developer withdrew")
-    body = {"reason_commit": commit(review, {"withdrawn": reason})}
-    return review, note(acting, "review.withdrawn", review, body, at)
+    sealed = commit(review, "review.withdrawn", {"reason": reason})
+    return review, note(acting, "review.withdrawn", review, {}, at, sealed=sealed)
 
 
 @transaction.atomic

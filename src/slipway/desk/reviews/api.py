@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from slipway.base.errors import InvalidInput, Problem
 from slipway.desk.accounts.viewer import viewer_of
@@ -27,7 +27,7 @@ def list_packs(request: HttpRequest) -> dict[str, Any]:
     """Return the packs with their windows."""
     found = [packs.load(name) for name in packs.available()]
     return {
-        "packs": [
+        "items": [
             {
                 "name": p.name,
                 "version": p.version,
@@ -42,10 +42,10 @@ def list_packs(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/reviews", response={201: dict[str, Any]}, summary="Start a review (developer)")
-def create(request: HttpRequest, payload: bodies.CreateReview) -> tuple[int, dict[str, Any]]:
+def create(request: HttpRequest, payload: bodies.CreateReview) -> Status[dict[str, Any]]:
     """Make a draft that only the developer sees."""
     offer = inputs.read_offer(payload.given())
-    return 201, _done(request, actions.create(acting=viewer_of(request), offer=offer))
+    return Status(201, _done(request, actions.create(acting=viewer_of(request), offer=offer)))
 
 
 @router.get("/reviews", summary="The reviews that the caller takes part in, newest first")
@@ -55,7 +55,7 @@ def list_reviews(
     agency: str = "",
     q: str = "",
     after: int | None = None,
-    limit: int = Query(queries.PAGE, ge=1, le=200),
+    limit: Annotated[int, Query(ge=1, le=200)] = queries.PAGE,
 ) -> dict[str, Any]:
     """Return one page; ``next`` is the ``after`` of the following one."""
     if stage and stage not in {str(s) for s in Stage}:
@@ -65,7 +65,7 @@ def list_reviews(
         viewer_of(request), queries.Filters(stage, agency, q[:200]), after=after, limit=limit
     )
     now = clock.now()
-    return {"reviews": [show.row_json(r, now) for r in found.reviews], "next": found.after}
+    return {"items": [show.row_json(r, now) for r in found.reviews], "next": found.after}
 
 
 @router.get("/reviews/{ref}", summary="One review, its clock, parties and the caller's next acts")
@@ -106,7 +106,9 @@ def decline(request: HttpRequest, ref: str, payload: bodies.Reason) -> dict[str,
     return _done(request, actions.decline(acting=viewer_of(request), ref=ref, reason=reason))
 
 
-@router.post("/reviews/{ref}/window", summary="Open, pause, resume, shorten, extend or end access (developer)")
+@router.post(
+    "/reviews/{ref}/window", summary="Open, pause, resume, shorten, extend or end access (developer)"
+)
 def window(request: HttpRequest, ref: str, payload: bodies.WindowAct) -> dict[str, Any]:
     """Change the window."""
     asked = inputs.read_window(payload.given())
@@ -130,9 +132,9 @@ def withdraw(request: HttpRequest, ref: str, payload: bodies.Withdraw) -> dict[s
 
 
 @router.get("/reviews/{ref}/timeline", summary="What happened, each with its number in the evidence log")
-def timeline(request: HttpRequest, ref: str, exchanges: bool = False) -> dict[str, Any]:
+def timeline(request: HttpRequest, ref: str, exchanges: bool = False) -> list[dict[str, Any]]:
     """Return the review's records, oldest first; ``exchanges`` adds the gateway's two records an exchange."""
     viewer = viewer_of(request)
     review = queries.get(viewer, ref)
     found = records.timeline(viewer, review.id, exchanges=exchanges)
-    return {"ref": review.ref, "records": [entry.as_dict() for entry in found]}
+    return [entry.as_dict() for entry in found]

@@ -26,7 +26,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class WindowRequest:
-    """One act on the window; ``days`` is its whole length, ``closes`` its new end."""
+    """One act on the window; ``closes`` is its new end.
+
+    ``days`` is the length when it is opened, what is added when it is
+    extended and what is taken off when it is shortened.
+    """
 
     act: str
     days: int | None = None
@@ -39,7 +43,7 @@ def read_offer(data: object, *, form: bool = False) -> Offer:
     offer = Offer(
         codename=reader.text("codename", fix="give a code name", longest=80, one_line=True),
         model_name=reader.text("model_name", fix="give the model's name", longest=120, one_line=True),
-        summary=reader.text("summary", fix="say in a few sentences what the model is", longest=4000),
+        summary=reader.text("summary", fix="", required=False, longest=4000),
         pack=reader.choice("pack", packs.available()),
         planned_release=reader.day("planned_release"),
         draft_id=reader.text("draft_id", fix="", required=False, longest=36) if form else "",

@@ -53,6 +53,7 @@ class Review(models.Model):
     outside = models.BooleanField(default=False)
     # Hides the names in the commitment that the log holds; opened in the bundle's report.
     salt = models.BinaryField()
+    created_record = models.CharField(max_length=36, blank=True)
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
     window_opened = models.DateTimeField(null=True)
@@ -67,11 +68,11 @@ class Review(models.Model):
     closed_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [
+        indexes = (
             models.Index(fields=["stage", "-number"]),
             models.Index(fields=["access", "window_closes"]),
-        ]
-        constraints = [
+        )
+        constraints = (
             models.CheckConstraint(
                 name="review_stage_known",
                 condition=models.Q(
@@ -95,7 +96,7 @@ class Review(models.Model):
                     window_opened__isnull=False, window_closes__isnull=False, window_latest__isnull=False
                 ),
             ),
-        ]
+        )
 
     def __str__(self) -> str:
         return self.ref
@@ -130,14 +131,14 @@ class Participation(models.Model):
     declined_reason = models.TextField(blank=True, max_length=4000)
 
     class Meta:
-        indexes = [models.Index(fields=["organisation", "-number"])]
-        constraints = [
+        indexes = (models.Index(fields=["organisation", "-number"]),)
+        constraints = (
             models.UniqueConstraint(fields=["review", "organisation"], name="one_part_per_organisation"),
             models.CheckConstraint(
                 name="participation_part_known",
                 condition=models.Q(part__in=["developer", "agency", "partner", "auditor"]),
             ),
-        ]
+        )
 
 
 class OfferDraft(models.Model):
@@ -150,4 +151,4 @@ class OfferDraft(models.Model):
     saved_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["person_id", "-saved_at"])]
+        indexes = (models.Index(fields=["person_id", "-saved_at"]),)

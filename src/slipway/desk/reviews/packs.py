@@ -31,4 +31,3 @@ def pack_of(review: Review) -> Pack:
 def by_digest(digest: str) -> Pack:
     """Return a kept pack, parsed once per process."""
     return packs.parse(bytes(PackCopy.objects.get(pk=digest).source))
-

@@ -120,7 +120,11 @@ def page(viewer: Viewer, filters: Filters, *, after: int | None = None, limit: i
 
 def participants(review: Review) -> Sequence[Participation]:
     """Return who takes part, in the order they joined."""
-    return list(review.participations.filter(left_at__isnull=True).select_related("organisation").order_by("joined_at", "part"))
+    return list(
+        review.participations.filter(left_at__isnull=True)
+        .select_related("organisation")
+        .order_by("joined_at", "part")
+    )
 
 
 def part_of(review: Review, organisation_id: str | None) -> Participation | None:

@@ -62,7 +62,7 @@ class Reader:
         value = value.strip().replace("\r\n", "\n")
         if len(value) > longest:
             self.bad(name, f"has {len(value)} characters", f"use at most {longest}")
-        if any(ord(c) < 32 and c not in "\n\t" or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+        if any((ord(c) < 32 and c not in "\n\t") or 0xD800 <= ord(c) <= 0xDFFF for c in value):
             self.bad(name, "contains control characters", "use plain text")
         elif one_line and ("\n" in value or "\t" in value):
             self.bad(name, "has more than one line", "write it on one line")

@@ -22,6 +22,7 @@ class Run(models.Model):
     grant_id = models.CharField(max_length=36)
     registration = models.CharField(max_length=36)
     plan = models.JSONField()
+    suite = models.CharField(max_length=250)
     plan_digest = models.CharField(max_length=64)
     rule = models.JSONField()
     salt = models.BinaryField()
@@ -35,15 +36,17 @@ class Run(models.Model):
     statistics = models.JSONField(null=True)
     proposal = models.JSONField(null=True)
     expected = models.IntegerField()
+    # Set when a report that shows its items was issued: from then on the developer sees them too.
+    disclosed = models.BooleanField(default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["review", "-number"])]
-        constraints = [
+        indexes = (models.Index(fields=["review", "-number"]),)
+        constraints = (
             models.CheckConstraint(
                 name="run_state_known",
                 condition=models.Q(state__in=["registered", "running", "complete", "incomplete"]),
-            )
-        ]
+            ),
+        )
 
     def __str__(self) -> str:
         return self.ref
@@ -72,9 +75,9 @@ class RunItem(models.Model):
     reported_at = models.DateTimeField()
 
     class Meta:
-        constraints = [
+        constraints = (
             models.UniqueConstraint(fields=["run", "item", "epoch"], name="one_outcome_per_item_and_epoch"),
             models.CheckConstraint(
                 name="run_item_outcome_known", condition=models.Q(outcome__in=["pass", "fail", "missing"])
             ),
-        ]
+        )

@@ -1,0 +1,1 @@
+from tests.desk.reviews.conftest import case as case
