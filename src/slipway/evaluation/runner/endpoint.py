@@ -72,3 +72,13 @@ def unreachable(detail: str) -> Failure:
 def garbage(detail: str) -> Failure:
     """Return the failure of an answer that is not of the API."""
     return Failure(Fate.RETRY, "endpoint.garbage", f"the answer is not a chat completion: {detail[:200]}")
+
+
+def from_stream(code: str, message: str) -> Failure:
+    """Read an error that was delivered inside a stream, after the status 200 had gone out.
+
+    The gateway cuts live streams when the developer pauses, ends or revokes
+    access; the next call will be refused with 403 and stop the run, so this
+    one is simply tried again.
+    """
+    return Failure(Fate.RETRY, code or "endpoint.stream", f"the stream was cut: {message.strip()[:300]}")

@@ -96,7 +96,7 @@ class RunFolder:
         self.stop_file.unlink(missing_ok=True)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """Read one of the folder's JSON files; None where it is not there, InvalidInput where it is broken."""
+        """Read one of the folder's JSON files; None where there is none, InvalidInput where it is broken."""
         path = self.root / name
         try:
             value = json.loads(path.read_bytes())
@@ -108,7 +108,9 @@ class RunFolder:
                 what="run folder",
             ) from error
         if not isinstance(value, dict):
-            raise InvalidInput([Problem(str(path), "is not an object", "restore the file")], what="run folder")
+            raise InvalidInput(
+                [Problem(str(path), "is not an object", "restore the file")], what="run folder"
+            )
         return value
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
