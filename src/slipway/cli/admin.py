@@ -81,14 +81,16 @@ def person() -> None:
 
 @person.command("add")
 @click.option("--email", required=True, help="Address to sign in with.")
-@click.option("--name", required=True)
+@click.option("--name", required=True, help="Name for people, like Ada Arden.")
 @click.option("--organisation", required=True, help="Short name of the organisation.")
 @click.option("--role", "roles", multiple=True, required=True, help="Repeatable: " + ", ".join(Role) + ".")
 @click.option("--password-stdin", is_flag=True, help="Read a password from stdin instead of a welcome link.")
+@click.option("--token-days", type=int, help="Also make an API token that lasts so many days.")
 @_site
 def person_add(
-    email: str, name: str, organisation: str, roles: tuple[str, ...], password_stdin: bool
-) -> dict[str, Any]:
+    email: str, name: str, organisation: str, roles: tuple[str, ...], password_stdin: bool,
+    token_days: int | None,
+) -> dict[str, Any]:  # fmt: skip
     """Add a person; without a password the answer has a one-time welcome address for a passkey."""
     from slipway.desk.accounts import actions
     from slipway.desk.accounts.viewer import OPERATOR
@@ -99,12 +101,28 @@ def person_add(
         if not password:
             fix = "write the password and a line end to stdin, or leave the flag out"
             raise InvalidInput([Problem("--password-stdin", "stdin is empty", fix)])
+    if token_days is not None and not 1 <= token_days <= actions.MAX_TOKEN_DAYS:
+        # Asked before the person is added, so that nothing is half done.
+        fix = f"1 to {actions.MAX_TOKEN_DAYS} days"
+        raise InvalidInput([Problem("--token-days", f"{token_days} is out of range", fix)])
     added = actions.add_person(
         acting=OPERATOR, email=email, name=name, organisation=organisation, roles=roles, password=password
     )
-    return {
+    answer = {
         "id": added.person.id, "email": email, "name": name, "organisation": organisation,
         "roles": ", ".join(roles), "welcome_path": added.welcome_path, "record": added.record,
+    }  # fmt: skip
+    return answer if token_days is None else answer | _new_token(email, token_days, "command line")
+
+
+def _new_token(email: str, days: int, label: str) -> dict[str, Any]:
+    from slipway.desk.accounts import actions
+    from slipway.desk.accounts.viewer import OPERATOR
+
+    added = actions.add_token_for(acting=OPERATOR, email=email, days=days, label=label)
+    return {
+        "token": added.secret, "label": label, "expires_at": format_instant(added.token.expires_at),
+        "token_record": added.record,
     }  # fmt: skip
 
 
@@ -131,11 +149,4 @@ def token() -> None:
 @_site
 def token_add(email: str, days: int, label: str) -> dict[str, Any]:
     """Make a token; it is printed once and kept nowhere."""
-    from slipway.desk.accounts import actions
-    from slipway.desk.accounts.viewer import OPERATOR
-
-    added = actions.add_token_for(acting=OPERATOR, email=email, days=days, label=label)
-    return {
-        "token": added.secret, "email": email, "label": label,
-        "expires_at": format_instant(added.token.expires_at), "record": added.record,
-    }  # fmt: skip
+    return {"email": email} | _new_token(email, days, label)

@@ -86,7 +86,7 @@ def _unexpected(error: Exception, as_json: bool) -> int:
     handle, name = tempfile.mkstemp(prefix="slipway-error-", suffix=".txt")
     with os.fdopen(handle, "w") as file:
         traceback.print_exception(error, file=file)
-    message = f"an error inside slipway: {type(error).__name__}: {error}"
+    message = f"an error inside slipway: {type(error).__name__}: {error}"[:400]
     lines = [f"slipway: {message}", f"  this is a fault of slipway, not of your input; details are in {name}"]
     _report({"code": "internal", "title": message, "details": name}, lines, as_json)
     return int(Exit.INTERNAL)

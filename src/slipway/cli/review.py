@@ -14,6 +14,7 @@ from slipway.cli.client import Session, on_desk
 from slipway.cli.grant import grant, key
 from slipway.cli.output import pairs, table
 
+VERDICTS = ("covered", "not covered", "insufficient evidence")
 reference = click.argument("review", metavar="REVIEW")
 
 
@@ -126,7 +127,7 @@ def agree(session: Session, review: str, terms_digest: str) -> None:
 
 @command.command("decline")
 @reference
-@click.option("--reason", required=True)
+@click.option("--reason", required=True, help="Why, for the record.")
 @on_desk(writes=True)
 def decline(session: Session, review: str, reason: str) -> None:
     """Decline your own part in the review (agency); the developer is not held by it."""
@@ -203,9 +204,7 @@ def runs(session: Session, review: str) -> None:
 @command.command("determine")
 @reference
 @click.option("--run", "run_ref", required=True, help="The run that it rests on, like RUN-3.")
-@click.option(
-    "--verdict", required=True, type=click.Choice(["covered", "not covered", "insufficient evidence"])
-)
+@click.option("--verdict", required=True, type=click.Choice(VERDICTS), help="What the evidence carries.")
 @click.option("--reason-code", required=True, help="Reason code of the policy pack.")
 @click.option("--reason", required=True, help="Why, in words: it is printed in the report.")
 @click.option(
@@ -286,7 +285,7 @@ def report(
 
 @command.command("release")
 @reference
-@click.option("--to", "kind", required=True, type=click.Choice(["partners", "public"]))
+@click.option("--to", "kind", required=True, type=click.Choice(["partners", "public"]), help="To whom.")
 @click.option("--confirm", required=True, help="The review's number once more: release cannot be undone.")
 @on_desk(writes=True)
 def release(session: Session, review: str, kind: str, confirm: str) -> None:
@@ -297,7 +296,7 @@ def release(session: Session, review: str, kind: str, confirm: str) -> None:
 
 @command.command("withdraw")
 @reference
-@click.option("--reason", required=True)
+@click.option("--reason", required=True, help="Why, for the record.")
 @click.option("--confirm", required=True, help="The review's number once more: withdrawal cannot be undone.")
 @on_desk(writes=True)
 def withdraw(session: Session, review: str, reason: str, confirm: str) -> None:

@@ -14,7 +14,7 @@ from slipway.base.datadir import DataDirectory
 from slipway.base.errors import Exit, InvalidInput, Problem
 from slipway.base.ids import uuid7
 from slipway.cli.client import Session, on_desk
-from slipway.cli.output import pairs, table
+from slipway.cli.output import dry_run_option, emit, json_option, pairs, table
 
 if TYPE_CHECKING:
     from slipway.evaluation.runner import Progress
@@ -72,6 +72,28 @@ def command() -> None:
     Runs on the evaluator's machine. The model is reached only through the gateway with a grant's
     key; transcripts stay here, plan, progress and outcomes go to the desk.
     """
+
+
+@command.command("prepare")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data directory for the base image [SLIPWAY_DATA, ./slipway-data].",
+)
+@dry_run_option
+@json_option
+def prepare(data: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Build the sandbox's base image now, so that the first run does not wait for it."""
+    from slipway.evaluation.sandbox import base_image
+
+    folder = DataDirectory((data or DataDirectory.default().root).resolve())
+    images = folder.bench / "images"
+    if dry_run:
+        have = [image.digest for image in base_image.installed(images)]
+        emit({"dry_run": True, "images": have}, [f"would build in {images}; there now: {len(have)}"], as_json)
+        return
+    image = base_image.ensure(folder.create().bench / "images")
+    emit({"ok": True} | image.as_dict(), [f"base image {image.digest} is in {images}"], as_json)
 
 
 @command.command("start")

@@ -45,11 +45,17 @@ def command(file: Path, vkey: str, policy: str | None, since: str | None, as_jso
     )
     lines = [f"{check.status:<11}  {check.name}: {check.reason}" for check in verdict.checks]
     summary = {0: "verified", 1: "INVALID", 3: "UNDECIDABLE"}.get(int(verdict.status), "not verified")
+    if verdict.misbehaviour:
+        # Two heads signed by one key that cannot both be true: the proof outlives every server.
+        proof = Path(f"{file.name}.misbehaviour.txt")
+        proof.write_text(verdict.misbehaviour, encoding="utf-8")
+        lines.append(f"two signed heads conflict; the proof that anybody can check is in {proof}")
     data = {
         "ok": int(verdict.status) == 0,
         "status": summary.lower(),
         "exit_code": int(verdict.status),
         "checks": [check.as_dict() for check in verdict.checks],
+        "misbehaviour": verdict.misbehaviour,
     }
     emit(data, [*lines, f"{summary}: {file}"], as_json)
     return int(verdict.status)

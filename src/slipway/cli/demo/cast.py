@@ -66,11 +66,9 @@ def introduce(stage: Stage, cast: Cast) -> list[str]:
         roles = [word for role in person.roles for word in ("--role", role)]
         words = [
             "admin", "person", "add", "--email", person.email, "--name", person.name,
-            "--organisation", person.organisation, *roles, "--password-stdin", *site,
+            "--organisation", person.organisation, *roles, "--password-stdin", "--token-days", "7", *site,
         ]  # fmt: skip
-        records.append(str(stage.run(words, text=person.password + "\n")["record"]))
-        words = ["admin", "token", "add", "--email", person.email, "--days", "7", "--label", "demo", *site]
-        answer = stage.run(words)
+        answer = stage.run(words, text=person.password + "\n")
         person.token = str(answer["token"])
-        records.append(str(answer["record"]))
+        records += [str(answer["record"]), str(answer["token_record"])]
     return records

@@ -100,7 +100,8 @@ class Stage:
         out, errors = process.communicate(text)
         self._running.remove(process)
         if process.returncode:
-            reason = (errors or "").strip() or out.strip() or "see above"
+            failed = (_last_object(out) or {}).get("error") or {}
+            reason = (errors or "").strip() or failed.get("title") or "see above"
             raise StepFailed(f"`slipway {' '.join(words)}` failed: {reason}", process.returncode)
         answer = _last_object(out)
         if answer is None:
@@ -120,6 +121,10 @@ class Stage:
             raise StepFailed(f"the site did not start; see {self.data / 'log'}", process.poll() or 5)
         addresses: dict[str, str] = json.loads(line)["addresses"]
         return addresses
+
+    def in_background(self, words: Sequence[str]) -> None:
+        """Start one ``slipway …`` whose end nobody waits for here; it is ended with the rest."""
+        self._start([sys.executable, "-m", "slipway", *words], {}, stdout=subprocess.DEVNULL, stderr=None)
 
     def reference_model(self, *, skill: int, seed: int) -> Model:
         """Start the reference model of the examples and return where it is."""

@@ -76,6 +76,8 @@ class Story:
     def _site(self) -> None:
         with self.tell.step("site", "Review desk and gateway start on SQLite") as step:
             self.addresses = self.stage.site(self.wishes.desk_port, self.wishes.gateway_port)
+            # The sandbox's base image takes half a minute to build once; nobody has to watch that.
+            self.stage.in_background(["run", "prepare", "--data", str(self.stage.data)])
             step.notes.append(f"data in {self.stage.data}")
             step.look = self._page()
 

@@ -72,8 +72,6 @@ def receipt_of(answer: dict[str, Any]) -> str | None:
     receipt = answer.get("receipt")
     if isinstance(receipt, dict) and receipt.get("record"):
         return f"{receipt['record']} ({receipt.get('type', 'record')})"
-    if answer.get("record"):
-        return str(answer["record"])
     return None
 
 

@@ -32,7 +32,6 @@ def checks(data: DataDirectory) -> list[Check]:
         _keys(data),
         running,
         _database(data),
-        *_waiting(data),
         _exchanges(data, up="is up" in running.reason),
         _runs(data),
     ]
@@ -134,31 +133,6 @@ def _postgresql(url: str) -> Check:
             "database", Status.FAIL, f"PostgreSQL does not answer: {reason}; see SLIPWAY_DATABASE_URL"
         )
     return Check("database", Status.PASS, f"PostgreSQL {row[0] if row else '?'} answers")
-
-
-def _waiting(data: DataDirectory) -> list[Check]:
-    """Count records that are durable and not yet sealed, in each ledger."""
-    found = []
-    for name, path in (("desk", data.desk_db), ("gateway", data.gateway_db)):
-        if not path.exists():
-            continue
-        try:
-            db = read_only(path)
-            row = db.execute(
-                "SELECT count(*), min(at) FROM evidence_pending WHERE leaf_index IS NULL"
-            ).fetchone()
-            db.close()
-        except apsw.Error:
-            continue  # no such table yet: nothing was recorded
-        count, oldest = row if row else (0, None)
-        reason = (
-            f"{count} durable but not yet sealed, the oldest of {oldest}; the sequencer seals them when the "
-            "desk is up"
-            if count
-            else "every one is sealed in the log"
-        )
-        found.append(Check(f"records of the {name}", Status.PASS, reason))
-    return found
 
 
 def _exchanges(data: DataDirectory, *, up: bool) -> Check:
