@@ -19,6 +19,7 @@ from typing import Any
 from slipway.base.errors import SlipwayError
 from slipway.base.results import Check, Status
 from slipway.evaluation.containment import attempts
+from slipway.evaluation.containment.attempts import bombs, run
 from slipway.evaluation.containment.canary import Canary
 from slipway.evaluation.containment.report import ContainmentReport, PositiveControl
 from slipway.evaluation.sandbox import BaseImage, Opening, Sandbox, SandboxConfig, inside, reaper, tier
@@ -26,12 +27,7 @@ from slipway.evaluation.sandbox.slots import STATE
 
 _SECONDS = 60
 _PROGRAM = "/opt/slipway-attempts.pyz"
-_PROGRAM = resources.files(__package__).joinpath("attempts.py").read_text(encoding="utf-8")
-_NAMES = tuple(
-    name.replace("_", "-") for name in re.findall(r"^@attempt\ndef (\w+)\(", _PROGRAM, re.MULTILINE)
-)
-_BOMBS = ("fork-bomb", "memory-bomb", "disk-bomb")
-INSIDE = tuple(name for name in _NAMES if name not in _BOMBS) + _BOMBS
+INSIDE = tuple(sorted(run.ATTEMPTS, key=lambda name: run.ATTEMPTS[name].__module__ == bombs.__name__))
 """Attempts made inside the sandbox, as root there; the bombs last."""
 FROM_HOST = ("link-read-back", "outliving-a-time-out", "state-of-host", "removal")
 """Attempts that the host judges."""
@@ -68,7 +64,7 @@ async def attempt_all(box: Sandbox, canary: Canary, names: Sequence[str] = INSID
     try:
         await box.write_file(_PROGRAM, program(), user="root")
         done = await box.exec(
-            ["python3", "-I", "-c", _PROGRAM, *names],
+            ["python3", "-I", _PROGRAM, *names],
             input=json.dumps(told),
             cwd="/",
             user="root",
@@ -99,7 +95,8 @@ def _check(name: str, answer: dict[str, Any] | None, trouble: str) -> Check:
 
 def _resolvers() -> list[str]:
     """Return the host's name servers: a sandbox must have no route to them either."""
-    text = Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
+    path = Path("/etc/resolv.conf")
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return [
         at for at in re.findall(r"^nameserver\s+([0-9a-fA-F.:]+)\s*$", text, re.MULTILINE) if at[:4] != "127."
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 from . import bombs, egress, host, kernel
 from .common import ATTEMPTS, Told
 
-__all__ = ["bombs", "egress", "host", "kernel", "main"]
+__all__ = ["ATTEMPTS", "bombs", "egress", "host", "kernel", "main"]
 _SECONDS = 8
 
 
@@ -20,6 +21,7 @@ def _one(name: str, told: Told) -> None:
     pid = os.fork()
     if pid == 0:
         os.close(reader)
+        os.setsid()
         signal.alarm(_SECONDS)
         try:
             out, detail = ATTEMPTS[name](told)
@@ -29,12 +31,16 @@ def _one(name: str, told: Told) -> None:
         os.write(writer, line.encode())
         os._exit(0)
     os.close(writer)
+    status = os.waitpid(pid, 0)[1]
+    # Children of an attempt that ran out of time hold the pipe open, so they go before it is read.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
     with os.fdopen(reader, "rb") as pipe:
         line = pipe.read().decode()
-    status = os.waitpid(pid, 0)[1]
     if not line:
         line = json.dumps({"name": name, "out": None, "detail": f"the attempt ended with status {status}"})
-    print(line, flush=True)
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
