@@ -87,5 +87,4 @@ def environment(folder: RunFolder) -> dict[str, str]:
         if name.lower() not in dropped and not name.startswith("INSPECT_")
     }
     private = {name: str(folder.private) for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
-    trace = str(folder.private / "trace.log")
-    return {**kept, **private, "INSPECT_DISPLAY": "none", "INSPECT_TRACE_FILE": trace}
+    return {**kept, **private, "INSPECT_DISPLAY": "none"}
