@@ -110,7 +110,7 @@ def import_tar(directory: Path, tar: Path, *, digest: str | None = None) -> Base
         try:
             with tarfile.open(tar) as archive:
                 archive.extractall(root, numeric_owner=True, filter=_accept)  # noqa: S202 -- filtered
-        except (OSError, tarfile.TarError) as error:
+        except (OSError, KeyError, tarfile.TarError) as error:
             raise _bad_tar(tar, f"cannot be unpacked: {error}") from error
         if not os.path.lexists(root / "bin" / "sh") and not os.path.lexists(root / "usr" / "bin" / "sh"):
             raise _bad_tar(tar, "holds no /bin/sh")
@@ -173,7 +173,12 @@ def _accept(member: tarfile.TarInfo, root: str) -> tarfile.TarInfo:
     """Refuse what reaches outside; unlike tarfile's own filters keep setuid bits and absolute links."""
     checked = tarfile.tar_filter(member, root)
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-        raise tarfile.ExtractError(f"{member.name} is a device, FIFO or socket")
+        raise tarfile.SpecialFileError(member)
+    if member.islnk():
+        # tarfile links to whatever is at that path, also outside: a hard link to a file of the host.
+        target = os.path.realpath(os.path.join(root, member.linkname))  # noqa: PTH118
+        if os.path.commonpath([target, os.path.realpath(root)]) != os.path.realpath(root):
+            raise tarfile.LinkOutsideDestinationError(member, target)
     return checked.replace(mode=member.mode, deep=False)
 
 
