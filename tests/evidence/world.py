@@ -1,4 +1,4 @@
-"""A small site on disk for the tests: parties with keys, a log, a review's chain, a signed report, a bundle."""
+"""A small site on disk for the tests: parties with keys, a log, a review's chain, a signed report."""
 
 from __future__ import annotations
 
@@ -53,14 +53,8 @@ class World:
 
     def act(self, type: str, party: str, review: str | None = REVIEW, **body: Any) -> str:
         self.clock.advance(timedelta(seconds=7))
-        made = record.draft(
-            type=type,
-            review=review,
-            party=party,
-            body=body.pop("body", body),
-            at=self.clock.now(),
-            sealed=body.pop("sealed", ()),
-        )
+        fields = body.pop("body", body)
+        made = record.draft(type=type, review=review, party=party, body=fields, at=self.clock.now())
         pending.insert(self.desk, made)
         return made.id
 

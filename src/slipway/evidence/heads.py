@@ -71,22 +71,38 @@ def read_journal(path: Path) -> tuple[list[Head], int]:
 
 
 class HeadJournal:
-    """The journal opened for appending by the one sequencer."""
+    """The journal of the one sequencer. Making the object touches nothing; :meth:`open` does.
+
+    ``last`` is the newest head as of :meth:`open` and what was appended since.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        heads, torn = read_journal(path)
-        self.last: Head | None = heads[-1] if heads else None
+        self.last: Head | None = None
+        self._fd = -1
+        self._dirty = False
+
+    def open(self) -> None:
+        """Read the journal (again) and open it for appending.
+
+        Only the holder of the log's lease may call this: it cuts a torn tail
+        off and shortens a long journal to its last line, and a sequencer that
+        stood by must see what the one before it wrote.
+        """
+        self.close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        heads, torn = read_journal(self.path)
+        self.last = heads[-1] if heads else None
         if len(heads) > COMPACT_LINES:
             self._replace(_line(heads[-1]))
-        fresh = not path.exists()
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        if torn and len(heads) <= COMPACT_LINES:
+            torn = 0
+        fresh = not self.path.exists()
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if torn:
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - torn)
-        self._dirty = bool(torn)
+            self._dirty = True
         if fresh:
-            _sync_folder(path.parent)
+            _sync_folder(self.path.parent)
 
     def _replace(self, data: bytes) -> None:
         temporary = self.path.with_name(self.path.name + ".new")
@@ -100,8 +116,11 @@ class HeadJournal:
     def append(self, head: Head) -> None:
         """Append one head. It survives the death of the process now, a power cut after :meth:`sync`."""
         line = _line(head)
-        if os.write(self._fd, line) != len(line):
-            raise OSError(f"{self.path}: short write")
+        written = os.write(self._fd, line)
+        if written != len(line):
+            # The next open() finds half a line at the end and cuts it off; until then nothing may follow it.
+            self.close()
+            raise OSError(f"{self.path}: only {written} of {len(line)} bytes were written")
         self.last = head
         self._dirty = True
 
@@ -114,9 +133,11 @@ class HeadJournal:
     def close(self) -> None:
         """Sync and close."""
         if self._fd >= 0:
-            self.sync()
-            os.close(self._fd)
-            self._fd = -1
+            try:
+                self.sync()
+            finally:
+                os.close(self._fd)
+                self._fd, self._dirty = -1, False
 
 
 def _sync_folder(folder: Path) -> None:

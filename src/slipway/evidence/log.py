@@ -47,6 +47,7 @@ class LogWriter:
         hash to its own head (``log.damaged``).
         """
         self._edge = None
+        self.journal.open()
         head = self.store.head()
         size, root = (head.size, head.root) if head else (0, EMPTY_ROOT)
         check_against_journal(self.store, head, self.journal.last)

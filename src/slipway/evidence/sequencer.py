@@ -232,8 +232,10 @@ class Sequencer:
             self.close()
 
     def close(self) -> None:
-        """Sync the journal and give the lease back."""
-        self._journal.sync()
+        """Close the journal and give the lease back."""
         if self.active:
             self.active = False
-            self._store.release(self.owner)
+            try:
+                self._journal.close()
+            finally:
+                self._store.release(self.owner)
