@@ -40,6 +40,7 @@ from inspect_ai.util import (
     OutputLimitExceededError,
     SandboxConnection,
     SandboxEnvironment,
+    SandboxEnvironmentLimits,
     SandboxEnvironmentSpec,
     SandboxUnavailableError,
     SandboxUserUnsupportedError,
@@ -129,7 +130,15 @@ class SlipwaySandbox(SandboxEnvironment):
     ) -> ExecResult[str]:
         """Run a command (see the pure sandbox); errors become Inspect's own."""
         try:
-            ran = await self.pure.exec(cmd, input=input, cwd=cwd, env=env, user=user, timeout=timeout)
+            ran = await self.pure.exec(
+                cmd,
+                input=input,
+                cwd=cwd,
+                env=env,
+                user=user,
+                timeout=timeout,
+                output_limit=SandboxEnvironmentLimits.MAX_EXEC_OUTPUT_SIZE,
+            )
         except UserNotFound as error:
             raise SandboxUserUnsupportedError(str(error)) from error
         except SandboxUnavailable as error:
@@ -151,7 +160,9 @@ class SlipwaySandbox(SandboxEnvironment):
     async def read_file(self, file: str, text: bool = True) -> str | bytes:
         """Read a file as the model's user."""
         try:
-            data = await self.pure.read_file(file, text=False)
+            data = await self.pure.read_file(
+                file, text=False, limit=SandboxEnvironmentLimits.MAX_READ_FILE_SIZE
+            )
         except OutputLimitExceeded as error:
             raise _too_much(error) from error
         return data.decode("utf-8") if text else data
@@ -163,7 +174,15 @@ class SlipwaySandbox(SandboxEnvironment):
 
 def _too_much(error: OutputLimitExceeded) -> OutputLimitExceededError:
     text = error.truncated.decode("utf-8", "replace") if error.truncated else None
-    return OutputLimitExceededError(f"{error.limit} bytes", text)
+    return OutputLimitExceededError(_size(error.limit), text)
+
+
+def _size(limit: int) -> str:
+    """Say a limit as Inspect does (``100 MiB``), which its own checks compare."""
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if limit >= 1024**power and limit % 1024**power == 0:
+            return f"{limit // 1024**power} {unit}"
+    return f"{limit} bytes"
 
 
 class InspectBox:
