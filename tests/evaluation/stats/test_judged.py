@@ -106,7 +106,7 @@ def test_minimum_detectable_effect_has_the_power_that_it_states() -> None:
 
 
 def test_stated_coverage_is_true_coverage_when_items_come_in_families() -> None:
-    """2,000 suites of 20 families from a known population: the 95 % interval holds the truth in 93 to 97 %."""
+    """2,000 suites of 20 families of known truth: the 95 % interval holds it in 93 to 97 %."""
     random = np.random.default_rng(20261120)
     truth, runs, families, items, attempts = 0.45, 2000, 20, 3, 5
     held = naive = 0
