@@ -27,7 +27,9 @@ KEEP = re.compile(
     r"|(tablet|desktop|mobile-lg)\\:grid-col(-[a-z0-9]+)?"
 )
 # Variants that look like a kept class and are not used; the stylesheet repeats them at length.
-DROP = re.compile(r"usa-button--(accent|inverse|big|base)|usa-table--stacked|--inverse|usa-dark|__input--tile")
+DROP = re.compile(
+    r"usa-button--(accent|inverse|big|base)|usa-table--stacked|--inverse|usa-dark|__input--tile"
+)
 CLASS = re.compile(r"\.((?:[\w-]|\\.)+)")
 URL = re.compile(r"url\(\s*[\"']?(\.\./img/[^\"')]+)[\"']?\s*\)")
 FONTS = {

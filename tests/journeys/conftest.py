@@ -200,11 +200,17 @@ def look() -> Callable[[Page, str], None]:
                 page.screenshot(path=str(Path(shots) / f"{name}-{label}.png"), full_page=True)
             found = Axe().run(page).response["violations"]
             report = [
-                (v["id"], v["help"], [n["html"][:200] + " | " + n.get("failureSummary", "")[:300] for n in v["nodes"]])
+                (
+                    v["id"],
+                    v["help"],
+                    [n["html"][:200] + " | " + n.get("failureSummary", "")[:300] for n in v["nodes"]],
+                )
                 for v in found
             ]
             assert not report, (name, label, report)
-            overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            overflow = page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
             assert overflow <= 0, f"{name} scrolls sideways by {overflow} px at {label}"
         page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 

@@ -113,7 +113,9 @@ def test_token_is_shown_once_with_its_receipt(page_of: PageOf, look: Look) -> No
     expect(page.get_by_role("row", name="nightly runner")).to_contain_text("revoked")
 
 
-def test_administrator_adds_a_colleague_who_comes_in_by_the_link(page_of: PageOf, new_page: PageOf, look: Look) -> None:
+def test_administrator_adds_a_colleague_who_comes_in_by_the_link(
+    page_of: PageOf, new_page: PageOf, look: Look
+) -> None:
     page = page_of("ada")
     page.goto("/account/organisation/")
     page.get_by_label("Name").fill("Uma")

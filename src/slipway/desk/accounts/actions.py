@@ -75,7 +75,9 @@ def add_organisation(*, acting: Viewer, slug: str, name: str, kind: str) -> Orga
     problems = ProblemList("organisation")
     name = name.strip()
     if not _SLUG.fullmatch(slug) or not 2 <= len(slug) <= 40:
-        problems.add("slug", f"{slug!r} is not a short name", "2 to 40 of a-z, 0-9, single hyphens, like aurora-lab")
+        problems.add(
+            "slug", f"{slug!r} is not a short name", "2 to 40 of a-z, 0-9, single hyphens, like aurora-lab"
+        )
     elif slug in RESERVED_SLUGS:
         problems.add("slug", f"{slug!r} is kept for the site itself", "choose another short name")
     elif Organisation.objects.filter(slug=slug).exists():
@@ -83,7 +85,9 @@ def add_organisation(*, acting: Viewer, slug: str, name: str, kind: str) -> Orga
     if not 1 <= len(name) <= 120:
         problems.add("name", f"it has {len(name)} characters", "1 to 120 characters")
     if kind not in set(OrganisationKind):
-        problems.add("kind", f"{kind!r} is not a kind of organisation", "one of " + ", ".join(OrganisationKind))
+        problems.add(
+            "kind", f"{kind!r} is not a kind of organisation", "one of " + ", ".join(OrganisationKind)
+        )
     problems.raise_if_any()
     # Outside the transaction: making a key syncs a file. A key whose organisation
     # then fails to be added is used again when the same slug is.
@@ -111,7 +115,9 @@ def _check_roles(problems: ProblemList, kind: OrganisationKind, roles: Iterable[
         if role not in set(Role):
             problems.add("role", f"{role!r} is not a role", f"one or more of {allowed}")
         elif not may_hold(kind, Role(role)):
-            problems.add("role", f"{role!r} is not held in an organisation of kind {kind}", f"one of {allowed}")
+            problems.add(
+                "role", f"{role!r} is not held in an organisation of kind {kind}", f"one of {allowed}"
+            )
     return wanted
 
 
@@ -260,7 +266,9 @@ def add_token(
     problems = ProblemList("token")
     label = label.strip()
     if not 1 <= len(label) <= 80:
-        problems.add("label", f"it has {len(label)} characters", "1 to 80 characters that say what uses the token")
+        problems.add(
+            "label", f"it has {len(label)} characters", "1 to 80 characters that say what uses the token"
+        )
     if not 1 <= days <= MAX_TOKEN_DAYS:
         problems.add("days", f"{days} is out of range", f"1 to {MAX_TOKEN_DAYS} days")
     if scope not in (ApiToken.READ, ApiToken.WRITE):

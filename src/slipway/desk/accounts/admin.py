@@ -9,7 +9,6 @@ from django.http import HttpRequest
 
 from slipway.desk.accounts.models import ApiToken, Membership, Organisation, Person
 
-
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Any]
 else:

@@ -13,7 +13,7 @@ from slipway.desk.accounts.viewer import viewer_of
 
 
 def viewer(request: HttpRequest) -> dict[str, Any]:
-    """Return ``viewer`` and ``site_is_empty`` (each asked for only when a template uses it) and ``site_name``."""
+    """Return ``viewer``, ``site_is_empty`` (both asked for only when used) and ``site_name``."""
     return {
         "viewer": SimpleLazyObject(lambda: viewer_of(request)),
         "site_is_empty": site_is_empty,

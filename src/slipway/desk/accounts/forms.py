@@ -13,7 +13,9 @@ from slipway.programme.roles import ROLES_OF, OrganisationKind, Role, title
 class TokenForm(forms.Form):
     """Asks for a new API token."""
 
-    label = forms.CharField(max_length=80, help_text="What will use it, for example “nightly evaluation runner”.")
+    label = forms.CharField(
+        max_length=80, help_text="What will use it, for example “nightly evaluation runner”."
+    )
     membership = forms.ChoiceField(label="Acts for")
     days = forms.IntegerField(
         label="Days until it expires", min_value=1, max_value=366, initial=30, help_text="1 to 366."

@@ -53,7 +53,9 @@ class IdempotencyMiddleware:
 
     def _once(self, request: HttpRequest, viewer: Viewer, key: str) -> HttpResponseBase:
         digest = _digest("row", viewer.person_id or "", viewer.organisation_id or "", key)
-        asked = _digest(str(request.method), request.get_full_path(), hashlib.sha256(request.body).hexdigest())
+        asked = _digest(
+            str(request.method), request.get_full_path(), hashlib.sha256(request.body).hexdigest()
+        )
         now = datetime.now(UTC)
         IdempotencyKey.objects.filter(created_at__lt=now - KEEP).delete()
         try:

@@ -80,7 +80,7 @@ class Person(AbstractBaseUser):
         """Return the name, as Django's admin expects."""
         return self.name
 
-    # The desk knows no superuser: these answer Django's admin (shown in debug mode, read-only) and no one else.
+    # The desk knows no superuser: these answer Django's admin (debug mode, read-only) and no one else.
     @property
     def is_staff(self) -> bool:
         """Return whether the debug admin may be opened; only an ``org_admin`` may."""

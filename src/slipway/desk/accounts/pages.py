@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from allauth.account.internal.flows.login import record_authentication
 from django.contrib import messages
 from django.contrib.auth import login
@@ -158,7 +156,7 @@ def welcome(request: HttpRequest, secret: str) -> HttpResponse:
         else:
             login(request, person, backend="django.contrib.auth.backends.ModelBackend")
             # allauth asks for a recent sign-in before it lets a passkey be added; this was one.
-            record_authentication(request, person, "sign_in_link")
+            record_authentication(request, person, "sign_in_link", reauthenticated=True)
             forget(request)
             return redirect("home") if password else redirect("mfa_add_webauthn")
     status = 422 if request.method == "POST" else 200
@@ -167,4 +165,4 @@ def welcome(request: HttpRequest, secret: str) -> HttpResponse:
 
 def closed(request: HttpRequest, **_: object) -> HttpResponse:
     """Answer for allauth's addresses that do not exist on this desk (sign-up, email by oneself)."""
-    return cast(HttpResponse, render(request, "accounts/closed.html", status=404))
+    return render(request, "accounts/closed.html", status=404)

@@ -11,8 +11,8 @@ from slipway.programme.roles import Role
 ADD_ORGANISATION: Final = "add organisation"
 ADD_PERSON: Final = "add person"
 END_MEMBERSHIP: Final = "end membership"
-ADD_TOKEN: Final = "add token"
-REVOKE_TOKEN: Final = "revoke token"
+ADD_TOKEN: Final = "add token"  # noqa: S105  (a verb)
+REVOKE_TOKEN: Final = "revoke token"  # noqa: S105  (a verb)
 
 
 def may(viewer: Viewer, verb: str, obj: Organisation | Membership | ApiToken | None = None) -> bool:

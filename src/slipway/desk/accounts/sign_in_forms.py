@@ -24,7 +24,7 @@ class _Plain:
                 field.help_text = ""
 
 
-class PasswordForm(_Plain, LoginForm):  # type: ignore[misc]  # allauth is untyped
+class PasswordForm(_Plain, LoginForm):
     """Asks for address and password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -32,19 +32,19 @@ class PasswordForm(_Plain, LoginForm):  # type: ignore[misc]  # allauth is untyp
         self.fields["login"].label = "Email address"
 
 
-class ConfirmForm(_Plain, ReauthenticateForm):  # type: ignore[misc]  # allauth is untyped
+class ConfirmForm(_Plain, ReauthenticateForm):
     """Asks for the password again."""
 
 
-class ChangeForm(_Plain, ChangePasswordForm):  # type: ignore[misc]  # allauth is untyped
+class ChangeForm(_Plain, ChangePasswordForm):
     """Asks for the old and a new password."""
 
 
-class SetForm(_Plain, SetPasswordForm):  # type: ignore[misc]  # allauth is untyped
+class SetForm(_Plain, SetPasswordForm):
     """Asks for a first password."""
 
 
-class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth is untyped
+class AddPasskeyForm(AddWebAuthnForm):
     """Asks for a name and whether the key signs in without a password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,5 +53,7 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth is untyp
         self.fields["name"].help_text = "So that you can tell it from others, for example “work laptop”."
         if "passwordless" in self.fields:
             self.fields["passwordless"].label = "Sign in with it alone, without a password"
-            self.fields["passwordless"].help_text = "Take the tick away for a security key used after a password."
+            self.fields[
+                "passwordless"
+            ].help_text = "Take the tick away for a security key used after a password."
             self.fields["passwordless"].initial = True

@@ -15,5 +15,5 @@ urlpatterns = [
     path("account/organisation/<str:membership_id>/end/", pages.end, name="membership_end"),
     path("account/welcome/<str:secret>/", pages.welcome, name="welcome"),
     # People are made and reached by their administrator; the desk sends no mail.
-    re_path(r"^accounts/(signup|email|confirm-email|password/reset|login/code)(/.*)?$", pages.closed),
+    re_path(r"^accounts/(?:signup|email|confirm-email|password/reset|login/code)(?:/.*)?$", pages.closed),
 ]

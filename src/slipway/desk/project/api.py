@@ -46,7 +46,9 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     problems = []
     for item in error.errors:
         # ("body", "payload", "days") names where ninja found it; callers know the last part.
-        where = [str(part) for part in item["loc"] if part not in ("body", "path", "query", "payload", "data")]
+        where = [
+            str(part) for part in item["loc"] if part not in ("body", "path", "query", "payload", "data")
+        ]
         problems.append(
             Problem(".".join(where) or "body", str(item["msg"]), "see /api/docs for what the field takes")
         )

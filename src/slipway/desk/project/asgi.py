@@ -9,7 +9,7 @@ threads, which keep their connections; whoever comes seventeenth waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
@@ -20,7 +20,7 @@ manage.setup()
 
 from django.conf import settings  # noqa: E402  (Django must be set up first)
 from django.core import signals  # noqa: E402
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix  # noqa: E402
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix  # noqa: E402
 from django.http import HttpResponseBase, StreamingHttpResponse  # noqa: E402
 from django.urls import set_script_prefix  # noqa: E402
 
@@ -94,7 +94,8 @@ class DeskApplication:
             try:
                 await self._send(response, send)
             finally:
-                await loop.run_in_executor(self._pool, response.close)
+                if response.streaming:
+                    await loop.run_in_executor(self._pool, response.close)
 
     async def _read(self, receive: Receive) -> IO[bytes] | None:
         """Return the request's body, on disk when it is large; ``None`` when the client went away."""
@@ -119,11 +120,14 @@ class DeskApplication:
         """Answer one request, in a thread of the pool."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self._handler.__class__, scope=scope)
-        request, error = self._handler.create_request(scope, body)  # type: ignore[arg-type]
+        request, error = self._handler.create_request(scope, body)
         if request is None:
             return cast(HttpResponseBase, error)
-        response = self._handler.get_response(cast(ASGIRequest, request))
+        response: HttpResponseBase = self._handler.get_response(request)
         response._handler_class = self._handler.__class__  # type: ignore[attr-defined]
+        if not response.streaming:
+            # In this thread, because closing gives this thread's database connection back to the pool.
+            response.close()
         return response
 
     async def _send(self, response: HttpResponseBase, send: Send) -> None:
@@ -132,7 +136,7 @@ class DeskApplication:
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         if isinstance(response, StreamingHttpResponse):
             loop = asyncio.get_running_loop()
-            parts = cast(Iterator[bytes], iter(response))
+            parts = iter(response)
             while (part := await loop.run_in_executor(self._pool, next, parts, None)) is not None:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})

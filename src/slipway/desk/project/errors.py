@@ -24,7 +24,10 @@ _WORDS: Final[dict[int, tuple[str, str]]] = {
     ),
     409: ("That is not possible now", "Nothing was changed."),
     422: ("Something in the form is not right", "Nothing was changed. Go back and correct what is listed."),
-    500: ("Something broke on our side", "Nothing you typed caused this, and the act was not carried out halfway."),
+    500: (
+        "Something broke on our side",
+        "Nothing you typed caused this, and the act was not carried out halfway.",
+    ),
     503: ("The desk is waiting for something else", "Try again in a minute."),
 }
 
@@ -124,6 +127,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500 (Django's handler500) and write the traceback with the reference to the log."""
     _log.error(
-        "reference=%s %s %s: 500", reference_of(request), request.method, request.path, exc_info=sys.exc_info()
+        "reference=%s %s %s: 500",
+        reference_of(request),
+        request.method,
+        request.path,
+        exc_info=sys.exc_info(),
     )
     return _answer(request, 500, "internal")

@@ -13,4 +13,15 @@ class PendingRecordAdmin(ReadOnlyAdmin):
     """Records and their place in the log."""
 
     list_display = ("seq", "record_id", "type", "party", "at", "leaf_index")
-    fields = ("seq", "record_id", "review", "type", "at", "party", "leaf_index", "leaf_hash", "n", "sealed_at")
+    fields = (
+        "seq",
+        "record_id",
+        "review",
+        "type",
+        "at",
+        "party",
+        "leaf_index",
+        "leaf_hash",
+        "n",
+        "sealed_at",
+    )

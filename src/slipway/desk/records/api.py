@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Router, Status
 
 from slipway.desk.accounts.viewer import viewer_of
 from slipway.desk.records import queries
@@ -27,13 +27,14 @@ def record(request: HttpRequest, record_id: str) -> dict[str, Any]:
     summary="The portable receipt of a record",
     response={200: dict[str, Any], 202: dict[str, Any]},
 )
-def receipt(request: HttpRequest, record_id: str) -> tuple[int, dict[str, Any]]:
+def receipt(request: HttpRequest, record_id: str) -> Status[dict[str, Any]]:
     """Return the receipt, which ``slipway verify`` accepts; 202 while the record waits for its place."""
     entry = queries.find(viewer_of(request), record_id)
     found = queries.receipt(record_id)
     if found is None:
-        return 202, {"record": record_id, "type": entry.type, "recorded_at": entry.at, "state": "pending"}
-    return 200, found
+        waiting = {"record": record_id, "type": entry.type, "recorded_at": entry.at, "state": "pending"}
+        return Status(202, waiting)
+    return Status(200, found)
 
 
 @router.get("/log/checkpoint", auth=None, summary="The log's latest checkpoint (text)")

@@ -35,9 +35,7 @@ class PendingRecord(models.Model):
         ordering = ("seq",)
         indexes = (
             models.Index(fields=("review", "seq"), name="evidence_pending_review"),
-            models.Index(
-                fields=("seq",), name="evidence_pending_open", condition=models.Q(leaf_index=None)
-            ),
+            models.Index(fields=("seq",), name="evidence_pending_open", condition=models.Q(leaf_index=None)),
         )
 
     def __str__(self) -> str:
@@ -45,7 +43,7 @@ class PendingRecord(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert; a row that exists is never saved again."""
-        if self.pk is not None:
+        if not self._state.adding:
             raise TypeError("evidence_pending is append-only: a record is inserted once")
         super().save(*args, **kwargs)
 

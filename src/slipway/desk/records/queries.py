@@ -116,7 +116,9 @@ def timeline(
     rows = PendingRecord.objects.filter(review=review_id).order_by("-seq").values_list(*_COLUMNS)[:limit]
     entries = [_entry(row) for row in rows]
     entries += _gateway(
-        "review = ?" + ("" if exchanges else " AND type NOT LIKE 'exchange.%'") + " ORDER BY seq DESC LIMIT ?",
+        "review = ?"
+        + ("" if exchanges else " AND type NOT LIKE 'exchange.%'")
+        + " ORDER BY seq DESC LIMIT ?",
         review_id,
         limit,
     )

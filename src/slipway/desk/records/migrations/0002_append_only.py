@@ -1,5 +1,7 @@
 """Triggers that keep a drafted record as it was drafted, whatever code or hand reaches the table."""
 
+from typing import Any
+
 from django.db import migrations
 
 _FIXED = ("id", "review", "type", "at", "party", "draft")
@@ -34,13 +36,13 @@ _DOWN = {
 }
 
 
-def up(apps, schema_editor):
+def up(apps: Any, schema_editor: Any) -> None:
     statements = _sqlite_up() if schema_editor.connection.vendor == "sqlite" else _postgresql_up()
     for statement in statements:
         schema_editor.execute(statement)
 
 
-def down(apps, schema_editor):
+def down(apps: Any, schema_editor: Any) -> None:
     for statement in _DOWN[schema_editor.connection.vendor]:
         schema_editor.execute(statement)
 

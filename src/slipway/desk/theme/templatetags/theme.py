@@ -53,7 +53,8 @@ def status_tag(state: Any, tone: str | None = None) -> SafeString:
     words = str(state).replace("_", " ")
     tone = tone or _TONES.get(words, "quiet")
     return format_html(
-        '<span class="sw-status sw-status--{}"><span class="sw-status__mark" aria-hidden="true">{}</span> {}</span>',
+        '<span class="sw-status sw-status--{}">'
+        '<span class="sw-status__mark" aria-hidden="true">{}</span> {}</span>',
         tone,
         _MARKS.get(tone, "○"),
         words,
@@ -72,7 +73,7 @@ def _instant(value: Any) -> datetime | None:
 
 @register.simple_tag
 def instant(value: Any, none: str = "—") -> SafeString:
-    """Return a ``<time>``: UTC in words, exact in ``datetime``; the reader's local time on hover by script."""
+    """Return a ``<time>`` in UTC, exact in ``datetime``; a script adds the reader's local time on hover."""
     at = _instant(value)
     if at is None:
         return format_html("{}", none)
@@ -90,7 +91,7 @@ def length_words(seconds: Any) -> str:
 def words_of(seconds: int) -> str:
     """Return a length of time in its two largest units; negative lengths read as their size."""
     left = abs(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count or (unit == "s" and not parts):
@@ -132,7 +133,9 @@ def clock(ends: Any, rule: str = "", state: str = "running", now: Any = None) ->
 
 
 @register.inclusion_tag("theme/components/receipt.html")
-def receipt_box(record_id: str, type: str = "", recorded_at: Any = None, sealed: bool | None = None) -> dict[str, Any]:
+def receipt_box(
+    record_id: str, type: str = "", recorded_at: Any = None, sealed: bool | None = None
+) -> dict[str, Any]:
     """Show the receipt of a record with its number, time, and the file to keep."""
     return {"record_id": record_id, "type": type, "recorded_at": _instant(recorded_at), "sealed": sealed}
 
@@ -207,12 +210,14 @@ def _widget_class(kind: str, wrong: bool) -> str:
         "checkbox": "usa-checkbox__input",
         "radio": "usa-radio__input",
     }.get(kind, "usa-input")
-    return f"{base} usa-input--error" if wrong and base in ("usa-input", "usa-select", "usa-textarea") else base
+    return (
+        f"{base} usa-input--error" if wrong and base in ("usa-input", "usa-select", "usa-textarea") else base
+    )
 
 
 @register.inclusion_tag("theme/components/breadcrumbs.html")
 def breadcrumbs(*parts: Any) -> dict[str, Any]:
-    """Show where a page is: ``{% breadcrumbs "Reviews" "/reviews/" "R-1" %}``; the last is the page itself."""
+    """Show where a page is: ``{% breadcrumbs "Reviews" "/reviews/" "R-1" %}``; the last is the page."""
     steps = [(str(parts[i]), str(parts[i + 1])) for i in range(0, len(parts) - 1, 2)]
     return {"steps": steps, "here": str(parts[-1]) if len(parts) % 2 else ""}
 
