@@ -13,8 +13,11 @@ class AccessConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        """Let reviews know who makes the grants follow them."""
+        """Let reviews know who makes the grants follow them, and what waits in access."""
         from slipway.desk.access.actions import Follower
+        from slipway.desk.access.inbox import source
+        from slipway.desk.reviews.inbox import add_source
         from slipway.desk.reviews.ports import register
 
         register(Follower())
+        add_source(source)

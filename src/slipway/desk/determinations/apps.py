@@ -11,3 +11,10 @@ class DeterminationsConfig(AppConfig):
     name = "slipway.desk.determinations"
     label = "determinations"
     verbose_name = "Determinations"
+
+    def ready(self) -> None:
+        """Add what waits in this app to the inbox."""
+        from slipway.desk.determinations.inbox import source
+        from slipway.desk.reviews.inbox import add_source
+
+        add_source(source)

@@ -82,7 +82,7 @@ def build(*, acting: Viewer, ref: str, wait: float = SEAL_SECONDS) -> Built:
         "tree_root": chain["root"],
     }
     dossier = dossiers.build(_input(review, made, evidence)).as_dict()
-    html = rendering.document(dossier, _facts(review, made)).encode()
+    html = rendering.document(dossier, facts(review, made)).encode()
     pdf = rendering.pdf(html)
     signers = _signers(review)
     names = sorted(signers)
@@ -177,7 +177,8 @@ def _public_suite(planned: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _facts(review: Review, made: Determination) -> dict[str, Any]:
+def facts(review: Review, made: Determination) -> dict[str, Any]:
+    """Return what the cover of the report says."""
     pack = packs.pack_of(review)
     return {
         "ref": review.ref,

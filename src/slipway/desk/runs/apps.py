@@ -11,3 +11,10 @@ class RunsConfig(AppConfig):
     name = "slipway.desk.runs"
     label = "runs"
     verbose_name = "Runs"
+
+    def ready(self) -> None:
+        """Add what waits in this app to the inbox."""
+        from slipway.desk.runs.inbox import source
+        from slipway.desk.reviews.inbox import add_source
+
+        add_source(source)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.utils.safestring import SafeString
+
+from slipway.desk.theme import charts
 
 register = template.Library()
 
@@ -16,23 +19,12 @@ def count_to(value: Any) -> range:
     return range(1, int(value) + 1)
 
 
-@register.inclusion_tag("determinations/intervals.html")
-def interval_figure(block: Mapping[str, Any], where: str, number: int) -> dict[str, Any]:
-    """Show estimates with their intervals, as a chart with the table that it was drawn from."""
-    points = [
-        {
-            "name": name,
-            "estimate": float(estimate),
-            "low": float(low),
-            "high": float(high),
-        }
+@register.simple_tag
+def interval_figure(block: Mapping[str, Any]) -> SafeString:
+    """Return estimates with their intervals as a chart with its numbers beneath."""
+    items = [
+        charts.Interval(name, float(estimate), float(low), float(high), f"{float(estimate):.0%}")
         for name, estimate, low, high in block["points"]
     ]
     line = None if block["line"] is None else float(block["line"])
-    return {"caption": block["caption"], "points": points, "line": line, "id": f"{where}-{number}"}
-
-
-@register.filter
-def percent(value: Any) -> str:
-    """Return a share of one as people read it."""
-    return "not estimated" if value in (None, "") else f"{100 * float(value):.1f} %"
+    return charts.intervals(block["caption"], items, threshold=line, threshold_label="line of the rule")
