@@ -76,6 +76,22 @@ def test_every_row_of_both_tables_is_used(tables: Tables, seen: Walk) -> None:
     assert not left
 
 
+def test_leaving_ends_ones_own_grants_and_nobody_elses(tables: Tables, seen: Walk) -> None:
+    tried = 0
+    for world in seen.worlds:
+        agency, partner = world.grants
+        if world.review.stage == Stage.DRAFT or agency is None or partner is None:
+            continue
+        for move in moves(tables, world):
+            if move.act == Act.DECLINE and move.grant is None and world.review.stage != Stage.OFFERED:
+                tried += 1
+                assert move.to.grants[1] == partner
+                left = move.to.grants[0]
+                assert left is not None and left.state not in (GrantState.ACTIVE, GrantState.PAUSED)
+                assert move.to.review.access == world.review.access
+    assert tried
+
+
 def test_at_most_one_row_fits(seen: Walk) -> None:
     for review in {world.review for world in seen.worlds}:
         fitting = [(row.act, row.role) for row in TRANSITIONS if row.fits(review)]
@@ -267,6 +283,13 @@ PLANTS: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     "the developer cannot pause among partners": (
         lambda rows: _without(rows, Act.PAUSE_ACCESS, Stage.PARTNERS),
         "the developer cannot pause_access while access exists",
+    ),
+    "whoever leaves takes another's access along": (
+        lambda rows: (
+            tuple(replace(row, role=Role.PARTNER_USER) if row.ends_own_grants else row for row in rows)
+            + tuple(replace(row, sets_access=Access.ENDED) for row in rows if row.ends_own_grants)
+        ),
+        "evaluator decline changes the review's access",
     ),
     "withdrawal leaves access open": (
         lambda rows: tuple(

@@ -241,6 +241,12 @@ def test_all_problems_are_reported_together_with_field_and_fix() -> None:
             "window.counts_back_from",
             "partner_release, public_release",
         ),
+        (
+            'counts_back_from = "public_release"',
+            'counts_back_from = "partner_release"',
+            "partner_window.counts_back_from",
+            "after that release",
+        ),
         ('margin = "0.05"', 'margin = "0.6"', "rule.margin", "more than the line"),
         ('confidence = "0.95"', 'confidence = "95"', "rule.confidence", "out of range"),
         (

@@ -8,6 +8,7 @@ milliseconds (``..._ms``).
 from __future__ import annotations
 
 import re
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -47,21 +48,23 @@ class RatchetClock:
     When the wall clock below is stepped back, time goes on from the latest
     instant seen, at the pace of the monotonic clock: what was over stays over,
     and nothing lasts longer than it should. A step forward is followed, so that
-    a wrong clock ends access early and never late. One object, one thread.
+    a wrong clock ends access early and never late. Safe to share between threads.
     """
 
     def __init__(self, below: Clock) -> None:
         self._below = below
+        self._lock = threading.Lock()
         self._latest = below.now()
         self._mono = below.monotonic()
 
     def now(self) -> datetime:
         """Return the current instant, never earlier than any returned before."""
-        mono = self._below.monotonic()
-        carried = self._latest + timedelta(seconds=mono - self._mono)
-        self._latest = max(carried, self._below.now())
-        self._mono = mono
-        return self._latest
+        with self._lock:
+            mono = self._below.monotonic()
+            carried = self._latest + timedelta(seconds=mono - self._mono)
+            self._latest = max(carried, self._below.now())
+            self._mono = mono
+            return self._latest
 
     def monotonic(self) -> float:
         """Return the monotonic seconds of the clock below."""

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from slipway.base.clock import Clock, SystemClock, to_ms
+from slipway.base.clock import Clock, RatchetClock, SystemClock, to_ms
 from slipway.base.ids import uuid7
 from slipway.gateway import keys, refusal
 from slipway.gateway.config import GatewayConfig
@@ -47,7 +47,8 @@ class Gateway:
 
     def __init__(self, config: GatewayConfig, clock: Clock | None = None) -> None:
         self._config = config
-        self._clock = clock or SystemClock()
+        # A wall clock that is set back must not lengthen a window by a second.
+        self._clock = clock or RatchetClock(SystemClock())
         data = config.data
         self._pepper = keys.load_or_create_pepper(data.keys / "pepper")
         self._upstreams = Upstreams(load_or_create(data.keys))

@@ -103,6 +103,8 @@ class Transition:
 
     ``access``, ``part``, ``determined``, ``counts_back_from`` are conditions
     (``None``: whatever it is); ``sets_…`` are effects (``None``: unchanged).
+    ``ends_own_grants``: whoever leaves gives up the access that was theirs, and
+    nobody else's.
     """
 
     stage: Stage
@@ -117,6 +119,7 @@ class Transition:
     sets_part: Part | None = None
     sets_determined: bool | None = None
     sets_outside: bool | None = None
+    ends_own_grants: bool = False
 
     def fits(self, state: ReviewState) -> bool:
         """Say whether the row applies in this state."""
@@ -228,7 +231,7 @@ def _review_rows() -> list[Transition]:
         *_rows(Act.AGREE, _AGENCY, (_S.OFFERED,), _S.AGREED, sets_part=_P.ACCEPTED),
         *_rows(Act.AGREE, _AGENCY, joined, part=declined, sets_part=_P.ACCEPTED),
         *_rows(Act.DECLINE, _AGENCY, (_S.OFFERED,), part=frozenset({_P.ASKED}), sets_part=_P.DECLINED),
-        *_rows(Act.DECLINE, _AGENCY, joined, part=_ACCEPTED, sets_part=_P.DECLINED),
+        *_rows(Act.DECLINE, _AGENCY, joined, part=_ACCEPTED, sets_part=_P.DECLINED, ends_own_grants=True),
         *_rows(Act.SET_ENDPOINT, _DEVELOPER, _UNRELEASED),
         *_rows(Act.PROPOSE_GRANT, _DEVELOPER, joined),
         *_rows(Act.PROPOSE_GRANT, _AGENCY, joined, part=_ACCEPTED),

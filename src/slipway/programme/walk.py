@@ -121,7 +121,10 @@ def moves(tables: Tables, world: World) -> Iterator[Move]:
     proposals = []
     for row in tables.by_stage[world.review.stage]:
         if row.fits(world.review):
-            yield Move(row.role, row.act, replace(world, review=row.after(world.review)))
+            after = replace(world, review=row.after(world.review))
+            if row.ends_own_grants:
+                after = _without_grants_of(after, row.role)
+            yield Move(row.role, row.act, after)
             if row.act == Act.PROPOSE_GRANT:
                 proposals.append(row.role)
     for place, grant in enumerate(world.grants):
@@ -228,7 +231,8 @@ def _access_is_the_developers(view: View) -> Iterator[str]:
         for place, (old, new) in enumerate(zip(now, _reach(move.to), strict=True)):
             if new > old and not (place == move.grant and _agreed_by_both(world, move.to, place)):
                 yield f"{move.actor} {move.act} widens access"
-            if new < old and not clock:
+            # Nobody cuts another's access. What is one's own one may give up, by leaving.
+            if new < old and not clock and not (move.grant is None and move.actor in _GRANTEES[place]):
                 yield f"{move.actor} {move.act} cuts access"
         before, after = world.review.access, move.to.review.access
         if not clock and before != after:
@@ -283,6 +287,13 @@ def _put(world: World, place: int, grant: Grant) -> World:
     grants = list(world.grants)
     grants[place] = grant
     return replace(world, grants=tuple(grants))
+
+
+def _without_grants_of(world: World, actor: Actor) -> World:
+    for place, grant in enumerate(world.grants):
+        if grant is not None and actor in _GRANTEES[place] and grant.state in (GrantState.DRAFT, *_LIVE):
+            world = _put(world, place, replace(grant, state=GrantState.ENDED))
+    return world
 
 
 def _reach(world: World) -> tuple[bool, ...]:

@@ -40,7 +40,11 @@ def parse(data: bytes) -> Pack:
         problems.raise_if_any()  # the keys of another schema mean something else
     sources = _sources(top)
     refs = _Refs({source.id for source in sources})
-    window, partner_window = _window(top.table("window"), refs), _window(top.table("partner_window"), refs)
+    window = _window(top.table("window"), refs)
+    partners = top.table("partner_window")
+    partner_window = _window(partners, refs)
+    if partner_window.counts_back_from is not ReleasePoint.PUBLIC_RELEASE:
+        partners.add("counts_back_from", "partners get access after that release", 'write "public_release"')
     rule, rule_provenance = _rule(top.table("rule"), refs)
     name, version, title = top.slug("name"), top.text("version", longest=40), top.text("title", longest=200)
     pack = Pack(
