@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import time
 
+import anyio
 import pytest
 
 from slipway.evaluation.sandbox import (
@@ -195,6 +197,38 @@ async def test_loopback_is_the_only_network(box: Sandbox) -> None:
     script += "socket.create_connection(s.getsockname()); print('loop')"
     done = await box.exec(["python3", "-c", script])
     assert done.stdout == "[(1, 'lo')]\nloop\n"
+
+
+async def test_attempts_to_leave_are_counted(box: Sandbox) -> None:
+    assert box.attempted_egress() == 0
+    script = "import socket\nfor a in ('198.51.100.7', '2001:db8::7'):\n"
+    script += "  try: socket.create_connection((a, 80), 1)\n  except OSError: pass\n"
+    await box.exec(["python3", "-c", script])
+    assert (box.attempted_egress() or 0) >= 2
+    await box.stop()
+    assert box.attempted_egress() is None
+
+
+async def test_a_cancelled_scope_kills_the_command(box: Sandbox) -> None:
+    # Inspect cancels by anyio scopes, which cancel again at every further await.
+    with anyio.move_on_after(0.3) as scope:
+        await box.exec(["sleep", "305"])
+    assert scope.cancelled_caught
+    for _ in range(100):
+        if "sleep 305" not in (await box.exec(["ps", "-eo", "args"])).stdout:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("the command lives on")
+
+
+async def test_a_person_can_look_inside_within_the_limits(box: Sandbox) -> None:
+    command = shlex.join(box.login_command())
+    look = await asyncio.create_subprocess_exec(
+        "script", "-qec", command, "/dev/null", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(look.communicate(b"id -un; cat /proc/self/cgroup; exit\n"), 20)
+    assert b"agent" in out
+    assert b"pids:/\r\n" in out or b"0::/\r\n" in out
 
 
 async def test_killing_everything_inside_is_seen_and_stops_cleanly(base_image: BaseImage) -> None:

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from slipway.evaluation.sandbox import BaseImage, Sandbox, SandboxConfig, reap
 from slipway.evaluation.sandbox.cgroups import PARENT, find_hierarchies
+from slipway.evaluation.sandbox.holder import kill_cgroup, remove_cgroup
 from slipway.evaluation.sandbox.slots import FIRST_UID, STATE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sandbox]
@@ -143,3 +145,34 @@ async def test_a_failed_start_leaves_nothing(base_image: BaseImage, tmp_path: Pa
     mine = {path for path in STATE.iterdir() if path not in before}
     alive = set(reap(remove=False).alive)
     assert {path.name.removesuffix(".lock") for path in mine} <= alive  # other tests' sandboxes only
+
+
+def test_a_fork_bomb_dies_in_either_cgroup_version() -> None:
+    bomb = "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass\n"
+    tried = 0
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, right = line.split(" - ")
+        kind, _, options = right.split(" ", 2)
+        if kind != "cgroup2" and not (kind == "cgroup" and "pids" in options.split(",")):
+            continue
+        folder = Path(left.split()[4]) / f"slipway-test-{os.getpid()}"
+        folder.mkdir()
+        try:
+            limit = f"echo 0 >{folder}/cgroup.procs; exec timeout 20 {sys.executable} -c '{bomb}'"
+            if (folder / "pids.max").exists():
+                (folder / "pids.max").write_text("64")
+            elif not (folder / "cgroup.kill").exists():
+                continue
+            else:  # nothing bounds a bomb here, so a handful of processes must do
+                limit = f"echo 0 >{folder}/cgroup.procs; sleep 300 & sleep 300 & exec sleep 300"
+            process = subprocess.Popen(["/bin/sh", "-c", limit])
+            time.sleep(0.5)
+            assert kill_cgroup(str(folder))
+            process.wait(10)
+            assert remove_cgroup(str(folder))
+            assert not folder.exists()
+            tried += 1
+        finally:
+            kill_cgroup(str(folder))
+            remove_cgroup(str(folder))
+    assert tried

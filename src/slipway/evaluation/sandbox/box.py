@@ -21,6 +21,7 @@ from slipway.evaluation.sandbox.config import ExecResult, Opening, SandboxConfig
 from slipway.evaluation.sandbox.errors import OutputLimitExceeded, SandboxUnavailable, SandboxUnsupported
 
 _START_SECONDS = 60.0
+_KINDS = ("user", "mount", "net")
 # One shell joins the limits and raises its out-of-memory score, so that the kernel takes a command before
 # the sample's first process; only then does it enter the namespaces. "0" means the writer itself.
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; '
@@ -48,6 +49,7 @@ class Sandbox:
         self._holder: subprocess.Popen[bytes] | None = None
         self._fds: dict[str, int] = {}
         self._background: list[Child] = []
+        self._init = 0
         self._stopped = False
 
     # --- life ---
@@ -104,10 +106,11 @@ class Sandbox:
             reason = " ".join(words[1:]) or "the holder ended without a word"
             raise SandboxUnavailable(f"the sandbox did not start: {reason}")
         pid = self._holder.pid
-        for kind, number in zip(("user", "mount", "net"), words[2:], strict=True):
+        for kind, number in zip(_KINDS, words[2:], strict=True):
             if number != "-":
                 self._fds[kind] = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_CLOEXEC)
-        self._fds["root"] = os.open(f"/proc/{words[1]}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._init = int(words[1])
+        self._fds["root"] = os.open(f"/proc/{self._init}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     async def _told(self) -> str:
         """Return the holder's one line."""
@@ -246,25 +249,22 @@ class Sandbox:
         )
 
     def _namespaces(self) -> list[int]:
-        return [self._fds[kind] for kind in ("user", "mount", "net") if kind in self._fds]
+        return [self._fds[kind] for kind in _KINDS if kind in self._fds]
 
     def _argv(self, command: str, request: int, log: int) -> list[str]:
-        flags = [
-            f"--{kind}=/proc/self/fd/{self._fds[kind]}"
-            for kind in ("user", "mount", "net")
-            if kind in self._fds
-        ]
+        entered = self._entered(command, "self", f"--log=/proc/self/fd/{log}")
+        return [*entered, "exec", f"--process=/proc/self/fd/{request}", self.name]
+
+    def _entered(self, command: str, owner: int | str, *options: str) -> list[str]:
+        """Return a call of crun that has joined the cgroup ``command`` and the holder's namespaces.
+
+        ``owner`` is the process whose descriptors name the namespaces.
+        """
+        flags = [f"--{kind}=/proc/{owner}/fd/{self._fds[kind]}" for kind in _KINDS if kind in self._fds]
         return [
             *("/bin/sh", "-c", _ENTER, "sh", *self._cgroup.procs_files(command), "--"),
-            *(
-                "nsenter",
-                *flags,
-                "--",
-                "crun",
-                f"--log=/proc/self/fd/{log}",
-                f"--root={self._slot.folder}/rt",
-            ),
-            *("--cgroup-manager=disabled", "exec", f"--process=/proc/self/fd/{request}", self.name),
+            *("nsenter", *flags, "--", "crun", *options, f"--root={self._slot.folder}/rt"),
+            "--cgroup-manager=disabled",
         ]
 
     async def _bounded(self, child: Child, command: str, seconds: float | None) -> Finished:
@@ -333,27 +333,31 @@ class Sandbox:
             raise SandboxUnavailable("the sandbox is not running")
         return self._fds["root"]
 
-    def login_command(self, user: str | None = None) -> list[str]:
-        """Return a host command that opens a shell in the sandbox, for a person to look around.
+    def attempted_egress(self) -> int | None:
+        """Return how often something inside tried to send to an address that is not its own loopback.
 
-        It works while this process lives. The shell is inside the sample's limits only as far as the
-        memory and pids of its parents are; use it to look, not to run the model's programs.
+        The kernel counts packets and connections without a route per network namespace (``OutNoRoutes``
+        for IPv4, ``Ip6OutNoRoutes``). ``None`` when the sandbox is gone or shares the host's network.
+        """
+        if "net" not in self._fds:
+            return None
+        try:
+            snmp = Path(f"/proc/{self._init}/net/snmp").read_text(encoding="ascii")
+            six = Path(f"/proc/{self._init}/net/snmp6")
+            snmp6 = six.read_text(encoding="ascii") if six.exists() else ""
+        except OSError:
+            return None
+        names, values = (line.split() for line in snmp.splitlines() if line.startswith("Ip:"))
+        count = int(values[names.index("OutNoRoutes")])
+        return count + sum(
+            int(line.split()[1]) for line in snmp6.splitlines() if line.startswith("Ip6OutNoRoutes")
+        )
+
+    def login_command(self, user: str | None = None) -> list[str]:
+        """Return a host command that opens a shell in the sandbox, inside its limits; for a person to look.
+
+        It works while this process lives and the sandbox runs.
         """
         who = inside.account(self._fds["root"], user or self.config.user)
-        here = os.getpid()
-        flags = [
-            f"--{kind}=/proc/{here}/fd/{self._fds[kind]}"
-            for kind in ("user", "mount", "net")
-            if kind in self._fds
-        ]
-        return [
-            *("nsenter", *flags, "--", "crun", f"--root={self._slot.folder}/rt", "--cgroup-manager=disabled"),
-            *(
-                "exec",
-                "--tty",
-                f"--user={who.uid}:{who.gid}",
-                f"--cwd={self.config.workdir}",
-                self.name,
-                "/bin/bash",
-            ),
-        ]
+        tty = ["exec", "--tty", f"--user={who.uid}:{who.gid}", f"--cwd={self.config.workdir}"]
+        return [*self._entered(self._cgroup.init, os.getpid()), *tty, self.name, "/bin/bash"]
