@@ -55,14 +55,24 @@ def _gateway(function: Callable[..., Any]) -> Callable[..., Any]:
     function = click.option(
         "--key-env", default="SLIPWAY_KEY", show_default=True, help="Variable that holds the gateway key."
     )(function)
-    function = click.option(
+    return click.option(
         "--gateway", envvar="SLIPWAY_GATEWAY", default="http://127.0.0.1:8001", show_default=True,
         help="Address of the gateway.",
     )(function)  # fmt: skip
+
+
+def _folders(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add where the evaluator's files are."""
+    function = click.option(
+        "--images", type=click.Path(path_type=Path), help="Folder of base images [DATA/bench/images]."
+    )(function)
     return click.option(
-        "--data", type=click.Path(path_type=Path),
-        help="Data directory with the sandbox's base images [SLIPWAY_DATA, ./slipway-data].",
-    )(function)  # fmt: skip
+        "--data", type=click.Path(path_type=Path), help="Data directory [SLIPWAY_DATA, ./slipway-data]."
+    )(function)
+
+
+def _images(data: Path | None, images: Path | None) -> Path:
+    return images.resolve() if images else _site(data).bench / "images"
 
 
 @click.group("run")
@@ -75,25 +85,22 @@ def command() -> None:
 
 
 @command.command("prepare")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Data directory for the base image [SLIPWAY_DATA, ./slipway-data].",
-)
+@_folders
 @dry_run_option
 @json_option
-def prepare(data: Path | None, dry_run: bool, as_json: bool) -> None:
+def prepare(data: Path | None, images: Path | None, dry_run: bool, as_json: bool) -> None:
     """Build the sandbox's base image now, so that the first run does not wait for it."""
     from slipway.evaluation.sandbox import base_image
 
-    folder = DataDirectory((data or DataDirectory.default().root).resolve())
-    images = folder.bench / "images"
+    folder = _images(data, images)
     if dry_run:
-        have = [image.digest for image in base_image.installed(images)]
-        emit({"dry_run": True, "images": have}, [f"would build in {images}; there now: {len(have)}"], as_json)
+        have = [image.digest for image in base_image.installed(folder)]
+        emit({"dry_run": True, "images": have}, [f"would build in {folder}; there now: {len(have)}"], as_json)
         return
-    image = base_image.ensure(folder.create().bench / "images")
-    emit({"ok": True} | image.as_dict(), [f"base image {image.digest} is in {images}"], as_json)
+    if images is None:
+        _site(data).create()
+    image = base_image.ensure(folder)
+    emit({"ok": True} | image.as_dict(), [f"base image {image.digest} is in {folder}"], as_json)
 
 
 @command.command("start")
@@ -107,12 +114,13 @@ def prepare(data: Path | None, dry_run: bool, as_json: bool) -> None:
 @click.option("--alias", help="Model alias [the grant's].")
 @click.option("--stream", is_flag=True, help="Ask for streamed answers.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run [DATA/bench/runs/…].")
+@_folders
 @_gateway
 @on_desk(writes=True)
 def start(
     session: Session, review: str, grant: str, suite: str, items: tuple[str, ...], epochs: int | None,
     seed: int, workers: int, alias: str | None, stream: bool, run_dir: Path | None, data: Path | None,
-    gateway: str, key_env: str,
+    images: Path | None, gateway: str, key_env: str,
 ) -> int:  # fmt: skip
     """Register a plan, show containment, run every item, report.
 
@@ -136,26 +144,28 @@ def start(
         }
         session.show(about, [f"would run {plan.attempts} attempts on {plan.model_alias}; plan {plan.digest}"])
         return int(Exit.OK)
-    site = _site(data)
+    site = _site(data).create()
+    base = _images(data, images)
     run_key = uuid7()
     connection = {
         "desk": session.desk.url, "gateway": gateway, "review": review, "run_key": run_key,
-        "key_env": key_env, "images": str(site.bench / "images"),
+        "key_env": key_env, "images": str(base),
     }  # fmt: skip
     result = execute.run(
         plan,
         runner.DeskReporter(session.desk.url, session.desk.token, review, run_key),
         gateway_url=gateway, key=key, run_dir=run_dir or site.bench / "runs" / run_key,
-        images=site.bench / "images", progress=_sink(), connection=connection,
+        images=base, progress=_sink(), connection=connection,
     )  # fmt: skip
     return _say(session, result)
 
 
 @command.command("resume")
 @click.argument("run_dir", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of base images [the run's own].")
 @_gateway
 @on_desk(writes=True)
-def resume(session: Session, run_dir: Path, data: Path | None, gateway: str, key_env: str) -> int:
+def resume(session: Session, run_dir: Path, images: Path | None, gateway: str, key_env: str) -> int:
     """Take up a run that ended early: finished attempts are kept, all others run."""
     from slipway.evaluation import runner
     from slipway.evaluation.runner import execute, journal
@@ -167,16 +177,16 @@ def resume(session: Session, run_dir: Path, data: Path | None, gateway: str, key
         kept = sum(entry["outcome"] != "missing" for entry in standing.values())
         session.show({"dry_run": True, "kept": kept}, [f"would keep {kept} attempts and run all others"])
         return int(Exit.OK)
-    images = _site(data).bench / "images" if data else Path(known["images"])
+    base = images.resolve() if images else Path(known["images"])
     reporter = runner.DeskReporter(session.desk.url, session.desk.token, known["review"], known["run_key"])
     result = execute.resume(
-        run_dir, reporter, gateway_url=gateway, key=key, images=images, progress=_sink()
+        run_dir, reporter, gateway_url=gateway, key=key, images=base, progress=_sink()
     )  # fmt: skip
     return _say(session, result)
 
 
 def _site(data: Path | None) -> DataDirectory:
-    return DataDirectory((data or DataDirectory.default().root).resolve()).create()
+    return DataDirectory((data or DataDirectory.default().root).resolve())
 
 
 def _say(session: Session, result: RunResult) -> int:

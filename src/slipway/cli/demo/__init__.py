@@ -78,8 +78,11 @@ def _end(story: Story, as_json: bool, leave: bool) -> None:
     for person in people:
         tell.line(f"  sign in as {person.email}  password {person.password}  ({person.what})")
     tell.line(f"Ctrl-C ends it; later again with: slipway up --data {story.stage.data}")
-    while story.stage.site_runs():
-        time.sleep(0.5)
+    try:
+        while story.stage.site_runs():
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return  # this is how it is meant to end
     raise Unavailable(f"the site ended by itself; see {story.stage.data / 'log'}")
 
 
@@ -95,6 +98,7 @@ def _end(story: Story, as_json: bool, leave: bool) -> None:
 @click.option("--suite", default="starter", show_default=True, help="Suite to measure with.")
 @click.option("--epochs", type=click.IntRange(1, 100), default=5, show_default=True, help="Attempts an item.")
 @click.option("--skill", type=click.IntRange(0), default=7, show_default=True, help="Of the reference model.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of base images [DATA/bench/images].")
 @click.option(
     "--desk-port", type=port, default=8000, show_default=True, help="Another is taken if it is in use."
 )
@@ -103,7 +107,7 @@ def _end(story: Story, as_json: bool, leave: bool) -> None:
 @json_option
 def command(
     data: Path | None, leave: bool, model: str | None, api_key_env: str | None, model_name: str | None,
-    pack: str, suite: str, epochs: int, skill: int, desk_port: int, gateway_port: int,
+    pack: str, suite: str, epochs: int, skill: int, images: Path | None, desk_port: int, gateway_port: int,
     dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Carry one review from offer to verified report, on this machine.
@@ -121,7 +125,10 @@ def command(
     chosen = (
         Model(model.rstrip("/"), api_key_env, model_name) if model and api_key_env and model_name else None
     )
-    wishes = Wishes(chosen, pack, suite, epochs, skill, 1, free_port(desk_port), free_port(gateway_port))
+    wishes = Wishes(
+        chosen, pack, suite, epochs, skill, 1, free_port(desk_port), free_port(gateway_port),
+        (images or folder / "bench" / "images").resolve(),
+    )  # fmt: skip
     if dry_run:
         would = {"dry_run": True, "data": str(folder), "desk_port": wishes.desk_port}
         emit(would, [f"would carry one review through a new site in {folder}"], as_json)

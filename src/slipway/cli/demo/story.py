@@ -31,6 +31,7 @@ class Wishes:
     seed: int = 1
     desk_port: int = 8000
     gateway_port: int = 8001
+    images: Path = Path("images")
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class Story:
         with self.tell.step("site", "Review desk and gateway start on SQLite") as step:
             self.addresses = self.stage.site(self.wishes.desk_port, self.wishes.gateway_port)
             # The sandbox's base image takes half a minute to build once; nobody has to watch that.
-            self.stage.in_background(["run", "prepare", "--data", str(self.stage.data)])
+            self.stage.in_background(["run", "prepare", "--images", str(self.wishes.images)])
             step.notes.append(f"data in {self.stage.data}")
             step.look = self._page()
 
@@ -154,7 +155,7 @@ class Story:
                 self.cast.ben, step, "run", "start", "--gateway", self.addresses["gateway"],
                 "--review", self.review, "--grant", self.grant, "--suite", self.wishes.suite,
                 "--epochs", str(self.wishes.epochs), "--seed", str(self.wishes.seed),
-                "--run-dir", str(folder), "--data", str(self.stage.data),
+                "--run-dir", str(folder), "--images", str(self.wishes.images),
                 extra={"SLIPWAY_KEY": self.key}, watch=True,
             )  # fmt: skip
             self.run = str(answer["ref"])
