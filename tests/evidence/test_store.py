@@ -205,8 +205,9 @@ def test_read_only_reads_and_refuses_to_write(tmp_path):
     writer.commit("a", one_entry())
     reader = open_sqlite(tmp_path / "log", ORIGIN, read_only=True)
     assert reader.entry(0) == b"x"
-    with pytest.raises(Unavailable):
+    with pytest.raises(EvidenceError) as caught:
         reader.commit("a", one_entry(1))
+    assert caught.value.reason is Reason.LOG_OTHER_WRITER
     with pytest.raises(NotFound):
         reader.entry(1)
     reader.close()

@@ -32,32 +32,29 @@ def _line(head: Head) -> bytes:
     return f"{hashlib.sha256(note.encode()).hexdigest()[:16]} {note}\n".encode()
 
 
-def _parse(line: bytes) -> Head | None:
-    """Return the head of a line, None when the line is damaged."""
-    digest, _, encoded = line.partition(b" ")
-    if hashlib.sha256(encoded).hexdigest()[:16].encode() != digest:
-        return None
-    try:
-        note = unb64(encoded.decode("ascii")).decode()
-        checkpoint = parse_checkpoint_text(parse_note(note).text)
-    except (EvidenceError, UnicodeDecodeError):
-        return None
+def _sound(line: bytes) -> bool:
+    digest, _, note = line.rstrip(b"\n").partition(b" ")
+    return line.endswith(b"\n") and hashlib.sha256(note).hexdigest()[:16].encode() == digest
+
+
+def _parse(line: bytes) -> Head:
+    note = unb64(line.rstrip(b"\n").partition(b" ")[2].decode("ascii")).decode()
+    checkpoint = parse_checkpoint_text(parse_note(note).text)
     return Head(checkpoint.size, checkpoint.root, note)
 
 
-def read_journal(path: Path) -> tuple[list[Head], int]:
-    """Return the heads of a journal and how many bytes of torn tail follow them.
+def _scan(path: Path) -> tuple[list[bytes], int]:
+    """Return the sound lines of a journal and how many bytes of torn tail follow them.
 
     A power cut can tear what was not synced, so damage at the very end is
     forgiven; damage with a good line after it is not and raises.
     """
     data = path.read_bytes() if path.exists() else b""
-    heads: list[Head] = []
+    lines: list[bytes] = []
     good_end, position, damaged = 0, 0, False
-    for raw in data.splitlines(keepends=True):
-        position += len(raw)
-        head = _parse(raw[:-1]) if raw.endswith(b"\n") else None
-        if head is None:
+    for line in data.splitlines(keepends=True):
+        position += len(line)
+        if not _sound(line):
             damaged = True
         elif damaged:
             raise EvidenceError(
@@ -65,9 +62,15 @@ def read_journal(path: Path) -> tuple[list[Head], int]:
                 f"{path} is damaged in the middle (before byte {position}); restore it",
             )
         else:
-            heads.append(head)
+            lines.append(line)
             good_end = position
-    return heads, len(data) - good_end
+    return lines, len(data) - good_end
+
+
+def read_journal(path: Path) -> tuple[list[Head], int]:
+    """Return the heads of a journal and the bytes of torn tail; raise when it is damaged in the middle."""
+    lines, torn = _scan(path)
+    return [_parse(line) for line in lines], torn
 
 
 class HeadJournal:
@@ -91,10 +94,10 @@ class HeadJournal:
         """
         self.close()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        heads, torn = read_journal(self.path)
-        self.last = heads[-1] if heads else None
-        if len(heads) > COMPACT_LINES:
-            self._replace(_line(heads[-1]))
+        lines, torn = _scan(self.path)
+        self.last = _parse(lines[-1]) if lines else None
+        if len(lines) > COMPACT_LINES:
+            self._replace(lines[-1])
             torn = 0
         fresh = not self.path.exists()
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

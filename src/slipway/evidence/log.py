@@ -97,7 +97,8 @@ def check_against_journal(store: LogStore, head: Head | None, last: Head | None)
             f"the database has {found} entries, but a head of {last.size} was signed: "
             "it was restored from an older copy; put the newest copy back",
         )
-    if TileTree(store.tile, last.size).root() != last.root:
+    root = head.root if head.size == last.size else TileTree(store.tile, last.size).root()
+    if root != last.root:
         raise EvidenceError(
             Reason.LOG_FORK, f"the database's first {last.size} entries are not those that were signed"
         )

@@ -127,12 +127,16 @@ class Edge:
         full: list[Tile] = []
         touched = {0}
         frontier, sha256 = self.frontier, _sha256
+        tile = self.partial[0]
         for leaf in leaves:
             self.size += 1
             height, value = 0, leaf
             # A hash enters the partial tile of its level as soon as its subtree is perfect, and
             # before the levels above are looked at: a flush must see the tile below complete.
-            self._push(0, leaf, full, touched)
+            tile.append(leaf)
+            if len(tile) == WIDTH:
+                self._flush(0, full)
+                tile = self.partial[0]
             while frontier and frontier[-1][0] == height:
                 value = sha256(b"\x01" + frontier.pop()[1] + value).digest()
                 height += 1
@@ -152,9 +156,12 @@ class Edge:
         tile.append(value)
         touched.add(level)
         if len(tile) == WIDTH:
-            number = (self.size >> (8 * (level + 1))) - 1
-            full.append(Tile(level, number, b"".join(tile)))
-            self.partial[level] = []
+            self._flush(level, full)
+
+    def _flush(self, level: int, full: list[Tile]) -> None:
+        number = (self.size >> (8 * (level + 1))) - 1
+        full.append(Tile(level, number, b"".join(self.partial[level])))
+        self.partial[level] = []
 
     def root(self) -> bytes:
         """Return the RFC 6962 root."""

@@ -8,7 +8,6 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import apsw
 
@@ -22,7 +21,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS record (id BLOB PRIMARY KEY, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS chain (review TEXT NOT NULL, n INTEGER NOT NULL, idx INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS review (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS chain (review INTEGER NOT NULL, n INTEGER NOT NULL, idx INTEGER NOT NULL,
   PRIMARY KEY (review, n)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tile (level INTEGER NOT NULL, number INTEGER NOT NULL, hashes BLOB NOT NULL,
   PRIMARY KEY (level, number)) STRICT;
@@ -65,6 +65,8 @@ class SqliteStore:
             db = apsw.Connection(str(self.path), flags=flags, vfs=self._vfs)
             db.set_busy_timeout(20_000)
             if not self._read_only:
+                # Five records fit a page of 4 KiB and leave a seventh of it empty, eleven fill 8 KiB.
+                db.execute("PRAGMA page_size=8192")
                 db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
             self._local.db = db
@@ -96,6 +98,9 @@ class SqliteStore:
 
     def commit(self, owner: str, batch: Batch) -> None:
         """Write a batch in one transaction."""
+        if self._lock is None:
+            # The row in the table may still carry our name from before a restart; the lock does not.
+            raise EvidenceError(Reason.LOG_OTHER_WRITER, "this process does not hold the log's lease")
         db = self._db()
         _in_transaction(db, lambda: _write(db, owner, batch))
 
@@ -134,7 +139,7 @@ class SqliteStore:
     def find(self, record: str) -> int | None:
         """Index of a record."""
         try:
-            key = UUID(record).bytes
+            key = _key(record)
         except ValueError:
             return None
         row = self._db().execute("SELECT idx FROM record WHERE id = ?", (key,)).fetchone()
@@ -144,14 +149,14 @@ class SqliteStore:
         """Last record of a review."""
         sql = (
             "SELECT chain.n, chain.idx, entry.body FROM chain JOIN entry ON entry.idx = chain.idx"
-            " WHERE review = ? ORDER BY n DESC LIMIT 1"
+            " WHERE review = (SELECT id FROM review WHERE name = ?) ORDER BY n DESC LIMIT 1"
         )
         row = self._db().execute(sql, (review,)).fetchone()
         return Tail(row[0], row[1], leaf_hash(row[2])) if row else None
 
     def review_indexes(self, review: str) -> list[int]:
         """Indexes of a review's records."""
-        sql = "SELECT idx FROM chain WHERE review = ? ORDER BY n"
+        sql = "SELECT idx FROM chain WHERE review = (SELECT id FROM review WHERE name = ?) ORDER BY n"
         return [row[0] for row in self._db().execute(sql, (review,))]
 
     def integrity(self) -> str:
@@ -198,6 +203,11 @@ def _create(db: apsw.Connection, origin: str) -> None:
     db.execute("INSERT OR IGNORE INTO meta VALUES ('origin', ?)", (origin,))
 
 
+def _key(record: str) -> bytes:
+    """Return a record id's 16 bytes. (``uuid.UUID`` does the same at a quarter of a bulk append's time.)"""
+    return bytes.fromhex(record.replace("-", ""))
+
+
 def _write(db: apsw.Connection, owner: str, batch: Batch) -> None:
     row = next(db.execute("SELECT (SELECT owner FROM lease), coalesce((SELECT max(size) FROM head), 0)"))
     if row[0] != owner:
@@ -206,11 +216,15 @@ def _write(db: apsw.Connection, owner: str, batch: Batch) -> None:
         raise EvidenceError(Reason.LOG_OTHER_WRITER, f"the log has {row[1]} entries, not {batch.first}")
     numbered = list(enumerate(batch.rows, batch.first))
     db.executemany("INSERT INTO entry VALUES (?, ?)", [(index, row.body) for index, row in numbered])
-    records = [(UUID(row.record).bytes, index) for index, row in numbered if row.record is not None]
+    records = [(_key(row.record), index) for index, row in numbered if row.record is not None]
     if records:
         db.executemany("INSERT INTO record VALUES (?, ?)", records)
-    chains = [(row.review, row.n, index) for index, row in numbered if row.review is not None]
-    if chains:
+    names = {row.review for row in batch.rows if row.review is not None}
+    if names:
+        db.executemany("INSERT OR IGNORE INTO review (name) VALUES (?)", [(name,) for name in names])
+        find = "SELECT id FROM review WHERE name = ?"
+        ids = {name: next(db.execute(find, (name,)))[0] for name in names}
+        chains = [(ids[row.review], row.n, index) for index, row in numbered if row.review is not None]
         db.executemany("INSERT INTO chain VALUES (?, ?, ?)", chains)
     db.executemany(
         "INSERT INTO tile VALUES (?, ?, ?)"
