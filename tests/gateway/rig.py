@@ -28,8 +28,8 @@ from slipway.gateway import keys, upstream_secret
 CONTROL_DDL = """
 CREATE TABLE access_control (id INTEGER PRIMARY KEY CHECK (id = 1), epoch BIGINT NOT NULL);
 INSERT INTO access_control VALUES (1, 1);
-CREATE TABLE access_endpoint (id TEXT PRIMARY KEY, review_id TEXT, model_alias TEXT, sealed TEXT, seal_key_id TEXT,
-  created_ms BIGINT, retired_ms BIGINT NULL);
+CREATE TABLE access_endpoint (id TEXT PRIMARY KEY, review_id TEXT, model_alias TEXT, sealed TEXT,
+  seal_key_id TEXT, created_ms BIGINT, retired_ms BIGINT NULL);
 CREATE TABLE access_grant (id TEXT PRIMARY KEY, number INT, review_id TEXT, endpoint_id TEXT, party TEXT,
   model_alias TEXT, access_level TEXT, routes TEXT, purpose TEXT, state TEXT, not_before_ms BIGINT,
   not_after_ms BIGINT, requests_per_minute INT NULL, tokens_per_minute INT NULL, concurrency INT NULL,

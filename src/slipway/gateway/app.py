@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from slipway.base.clock import Clock, RatchetClock, SystemClock, to_ms
-from slipway.base.ids import uuid7
 from slipway.gateway import keys, refusal
 from slipway.gateway.config import GatewayConfig
 from slipway.gateway.control import Follower
+from slipway.gateway.entropy import uuid7
 from slipway.gateway.exchange import CLIENT_GONE, Exchange, unknown_key
 from slipway.gateway.families import openai
 from slipway.gateway.grants import Access
@@ -116,7 +116,8 @@ class Gateway:
             await self._lifespan(scope, receive, send)
             return
         route = openai.ROUTES.get((scope["method"], scope["raw_path"]))
-        exchange = Exchange(uuid7(), route or "")
+        now = to_ms(self._clock.now())
+        exchange = Exchange(uuid7(now), route or "")
         try:
             if route is None:
                 raise Refusal(404, "unknown_route", "There is no such route; see the API's documentation.")
@@ -125,9 +126,7 @@ class Gateway:
             if not self._follower.fresh:
                 raise refusal.stale()
             key = _api_key(scope["headers"])
-            access = exchange.authorise(
-                self._follower.snapshot, keys.digest(key, self._pepper), to_ms(self._clock.now())
-            )
+            access = exchange.authorise(self._follower.snapshot, keys.digest(key, self._pepper), now)
             try:
                 if route == openai.MODELS:
                     await self._models(access, exchange, send)

@@ -61,6 +61,9 @@ TRANSITIONS: Mapping[Stage, frozenset[Stage]] = {
 }
 
 
+_ANSWERED = (Stage.UPSTREAM, Stage.RELAYING)
+
+
 class IllegalStep(RuntimeError):
     """The caller asked for a step that the machine does not allow: a bug, never a client's doing."""
 
@@ -256,6 +259,8 @@ class Exchange:
         not known is charged as reserved: leaving early must not be a way round a
         budget.
         """
+        if outcome == COMPLETED and (self.cut is not None or self.stage not in _ANSWERED):
+            raise IllegalStep(f"{self.stage} -> completed")
         self._step(Stage.SETTLED)
         reservation = self._reservation
         assert reservation is not None

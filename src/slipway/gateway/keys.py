@@ -11,7 +11,6 @@ here (190 bits cannot be guessed) and costs 183 ms instead of 1.6 microseconds.
 
 from __future__ import annotations
 
-import hmac
 import re
 import secrets
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from slipway.base.datadir import write_secret
 from slipway.base.errors import InvalidInput, Problem
+from slipway.gateway.entropy import hmac_sha256
 
 PREFIX = "slw_"
 PEPPER_BYTES = 32
@@ -56,7 +56,7 @@ def well_formed(key: str) -> bool:
 
 def digest(key: str, pepper: bytes) -> str:
     """Return the hex HMAC-SHA256 under which a key is stored and looked up."""
-    return hmac.digest(pepper, key.encode("utf-8"), "sha256").hex()
+    return hmac_sha256(pepper, key.encode("utf-8")).hex()
 
 
 def hint(key: str) -> str:

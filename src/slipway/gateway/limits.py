@@ -29,11 +29,11 @@ class Bucket:
         """Return the seconds until ``amount`` is there, 0 when it is now. Takes nothing."""
         self.level = min(float(self.per_minute), self.level + max(0.0, now - self.at) * self.per_minute / 60)
         self.at = now
+        if self.per_minute == 0:
+            return math.inf
         # More than a whole bucket can never be there at once: a full bucket lets it through.
         missing = min(amount, float(self.per_minute)) - self.level
-        if missing <= 0:
-            return 0.0
-        return math.inf if self.per_minute == 0 else missing * 60 / self.per_minute
+        return 0.0 if missing <= 0 else missing * 60 / self.per_minute
 
     def take(self, amount: float) -> None:
         """Take ``amount``; the level may go below zero when more was used than was asked for."""

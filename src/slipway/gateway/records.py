@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
-import secrets
-from json.encoder import encode_basestring as _quote
+from functools import lru_cache
+from json.encoder import encode_basestring
 
 from slipway.base.clock import format_instant, from_ms
-from slipway.base.ids import uuid7
 from slipway.evidence.record import VERSION, Draft
+from slipway.gateway.entropy import POOL, hmac_sha256, uuid7
 from slipway.gateway.exchange import Closed, Opened
+
+_quote = lru_cache(maxsize=1024)(encode_basestring)
 
 PARTY = "gateway"
 OPENED = "exchange.opened"
@@ -30,7 +31,7 @@ _SALT = b"slipway exchange salt v1:"
 
 def exchange_salt(key: str, exchange_id: str) -> bytes:
     """Return the 32-byte salt of one exchange."""
-    return hmac.digest(key.encode("utf-8"), _SALT + exchange_id.encode("ascii"), "sha256")
+    return hmac_sha256(key.encode("utf-8"), _SALT + exchange_id.encode("ascii"))
 
 
 def commitment(salt: bytes, name: str, content_sha256: str) -> str:
@@ -40,7 +41,7 @@ def commitment(salt: bytes, name: str, content_sha256: str) -> str:
     where the salt is the field's own in base64 and the value is the hex SHA-256
     of the exact bytes.
     """
-    field = base64.b64encode(hmac.digest(salt, name.encode("ascii"), "sha256")).decode("ascii")
+    field = base64.b64encode(hmac_sha256(salt, name.encode("ascii"))).decode("ascii")
     return hashlib.sha256(f'["{field}","{name}","{content_sha256}"]'.encode("ascii")).hexdigest()
 
 
@@ -110,13 +111,22 @@ def _draft(type: str, review: str, id: str, at_ms: int, body: str) -> Draft:
     than the rest of an exchange's bookkeeping; both bodies here are of a fixed
     shape, and a test holds these bytes equal to that function's.
     """
-    at = format_instant(from_ms(at_ms))
-    nonce = base64.b64encode(secrets.token_bytes(16)).decode("ascii")
+    at = _instant(at_ms)
+    nonce = base64.b64encode(POOL.take(16)).decode("ascii")
     data = (
         f'{{"at":"{at}","blobs":[],"body":{body},"id":{_quote(id)},"kek":null,"nonce":"{nonce}",'
         f'"party":"{PARTY}","review":{_quote(review)},"sealed":[],"type":"{type}","v":{VERSION}}}'
     )
     return Draft(id, review, type, at, PARTY, data.encode("utf-8"))
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return format_instant(from_ms(seconds * 1000))[:20]
+
+
+def _instant(at_ms: int) -> str:
+    return f"{_second(at_ms // 1000)}{at_ms % 1000:03d}Z"
 
 
 def _text(value: str | None) -> str:
