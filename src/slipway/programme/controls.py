@@ -3,6 +3,9 @@
 Each clause of a pack names one of these controls or says ``policy only``; a
 pack that names a control which is not here is refused. ``enforced_in`` is the
 module that does it and ``proved_by`` the test; both are checked to exist.
+
+An id is never removed or renamed: packs that reviews were offered with are read
+again from their kept bytes, and must stay readable.
 """
 
 from __future__ import annotations
