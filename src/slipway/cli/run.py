@@ -86,21 +86,51 @@ def command() -> None:
 
 @command.command("prepare")
 @_folders
+@click.option(
+    "--import",
+    "tar",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Take the image from this tar instead of building it (a machine without a network).",
+)
+@click.option("--digest", help="What the imported image must have as its digest.")
+@click.option("--export", type=click.Path(path_type=Path), help="Write the image into this tar as well.")
 @dry_run_option
 @json_option
-def prepare(data: Path | None, images: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Build the sandbox's base image now, so that the first run does not wait for it."""
+def prepare(
+    data: Path | None,
+    images: Path | None,
+    tar: Path | None,
+    digest: str | None,
+    export: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Build the sandbox's base image now, so that the first run does not wait for it.
+
+    --import brings it in from a tar, --export writes it into one for a machine without a network.
+    """
     from slipway.evaluation.sandbox import base_image
 
+    if digest and not tar:
+        raise click.UsageError("--digest goes with --import")
     folder = _images(data, images)
     if dry_run:
         have = [image.digest for image in base_image.installed(folder)]
-        emit({"dry_run": True, "images": have}, [f"would build in {folder}; there now: {len(have)}"], as_json)
+        act = f"import {tar} into" if tar else "build in"
+        emit(
+            {"dry_run": True, "images": have},
+            [f"would {act} {folder}; there now: {len(have)}"],
+            as_json,
+        )
         return
     if images is None:
         _site(data).create()
-    image = base_image.ensure(folder)
-    emit({"ok": True} | image.as_dict(), [f"base image {image.digest} is in {folder}"], as_json)
+    image = base_image.import_tar(folder, tar, digest=digest) if tar else base_image.ensure(folder)
+    lines = [f"base image {image.digest} is in {folder}"]
+    if export:
+        base_image.export_tar(image, export)
+        lines.append(f"and in {export}")
+    emit({"ok": True} | image.as_dict(), lines, as_json)
 
 
 @command.command("start")

@@ -32,22 +32,24 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 
 
 
 SHELL = (entry("./bin/sh", mode=0o755), b"#!")
+USERS = (entry("./etc/passwd"), b"root:x:0:0::/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n")
 
 
 @ROOT
 def test_a_tar_is_imported_once_and_addressed_by_content(tmp_path: Path) -> None:
     suid = (entry("./usr/bin/su", mode=0o4755), b"su")
     link = (entry("./lib", tarfile.SYMTYPE, "/usr/lib"), b"")
-    tar = tar_of(tmp_path / "a.tar", SHELL, suid, link)
+    tar = tar_of(tmp_path / "a.tar", SHELL, USERS, suid, link)
     image = images.import_tar(tmp_path / "images", tar)
     assert images.import_tar(tmp_path / "images", tar) == image
     assert images.find(tmp_path / "images", image.digest) == image
     assert images.installed(tmp_path / "images") == [image]
     assert (image.rootfs / "usr/bin/su").stat().st_mode & 0o7777 == 0o4755
     assert images.verify(image)
+    assert images.ensure(tmp_path / "images") == image  # what was imported is what runs use from now on
     (image.rootfs / "usr/bin/su").chmod(0o755)
     assert not images.verify(image)
-    other = tar_of(tmp_path / "b.tar", SHELL, (entry("./usr/bin/su", mode=0o4755), b"SU"), link)
+    other = tar_of(tmp_path / "b.tar", SHELL, USERS, (entry("./usr/bin/su", mode=0o4755), b"SU"), link)
     assert images.import_tar(tmp_path / "images", other).digest != image.digest
 
 
@@ -64,7 +66,7 @@ def test_a_tar_is_imported_once_and_addressed_by_content(tmp_path: Path) -> None
     ids=["dots", "through-a-link", "device", "fifo", "hard-link-out"],
 )
 def test_hostile_tars_are_refused_whole(tmp_path: Path, members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    tar = tar_of(tmp_path / "bad.tar", SHELL, *members)
+    tar = tar_of(tmp_path / "bad.tar", SHELL, USERS, *members)
     with pytest.raises(InvalidInput):
         images.import_tar(tmp_path / "images", tar)
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["lock"]
@@ -74,9 +76,11 @@ def test_hostile_tars_are_refused_whole(tmp_path: Path, members: list[tuple[tarf
 @ROOT
 def test_wrong_digest_no_shell_and_no_tar_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="has the digest"):
-        images.import_tar(tmp_path / "images", tar_of(tmp_path / "a.tar", SHELL), digest="0" * 64)
+        images.import_tar(tmp_path / "images", tar_of(tmp_path / "a.tar", SHELL, USERS), digest="0" * 64)
     with pytest.raises(InvalidInput, match="holds no /bin/sh"):
         images.import_tar(tmp_path / "images", tar_of(tmp_path / "b.tar", (entry("./x"), b"")))
+    with pytest.raises(InvalidInput, match="has no user 'agent'"):
+        images.import_tar(tmp_path / "images", tar_of(tmp_path / "d.tar", SHELL))
     (tmp_path / "c.tar").write_text("not a tar")
     with pytest.raises(InvalidInput, match="cannot be unpacked"):
         images.import_tar(tmp_path / "images", tmp_path / "c.tar")
@@ -93,13 +97,13 @@ def test_digests_that_are_none_find_nothing(tmp_path: Path) -> None:
 @ROOT
 def test_what_a_crash_left_goes_with_the_next_import(tmp_path: Path) -> None:
     (tmp_path / "images" / "partial-abc" / "rootfs").mkdir(parents=True)
-    images.import_tar(tmp_path / "images", tar_of(tmp_path / "a.tar", SHELL))
+    images.import_tar(tmp_path / "images", tar_of(tmp_path / "a.tar", SHELL, USERS))
     assert not list((tmp_path / "images").glob("partial-*"))
 
 
 def test_without_mmdebstrap_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(ImageUnavailable, match="apt-get install mmdebstrap, or import"):
+    with pytest.raises(ImageUnavailable, match="apt-get install mmdebstrap, or"):
         images.ensure(tmp_path / "images")
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["lock"]
 

@@ -66,20 +66,27 @@ def ensure(directory: Path, packages: Sequence[str] = PACKAGES) -> BaseImage:
 
     Several processes may call this at once; one builds. Raises :class:`ImageUnavailable`.
     """
-    recipe = hashlib.sha256(
-        json.dumps([2, sorted(packages), _EXCLUDED], sort_keys=True).encode()
-    ).hexdigest()[:16]
     with _locked(directory):
-        pointer = directory / f"recipe-{recipe}"
+        pointer = _pointer(directory, packages)
         if pointer.exists() and (image := find(directory, pointer.read_text(encoding="ascii").strip())):
             return image
         with _workspace(directory) as work:
             _build(work / "rootfs", packages)
             image = _adopt(directory, work)
-        temporary = pointer.with_suffix(".new")
-        temporary.write_text(image.digest + "\n", encoding="ascii")
-        temporary.replace(pointer)
+        _point(pointer, image)
         return image
+
+
+def _pointer(directory: Path, packages: Sequence[str]) -> Path:
+    """Return the file that names which image a recipe gave here."""
+    recipe = json.dumps([2, sorted(packages), _EXCLUDED], sort_keys=True).encode()
+    return directory / f"recipe-{hashlib.sha256(recipe).hexdigest()[:16]}"
+
+
+def _point(pointer: Path, image: BaseImage) -> None:
+    temporary = pointer.with_suffix(".new")
+    temporary.write_text(image.digest + "\n", encoding="ascii")
+    temporary.replace(pointer)
 
 
 def find(directory: Path, digest: str) -> BaseImage | None:
@@ -101,8 +108,9 @@ def installed(directory: Path) -> list[BaseImage]:
 def import_tar(directory: Path, tar: Path, *, digest: str | None = None) -> BaseImage:
     """Bring in an image from a tar of a root file system (any compression), for machines without a network.
 
-    ``digest`` is what the content must have, when known. Raises :class:`InvalidInput` for a tar that is
-    none, reaches outside, holds device nodes, lacks ``/bin/sh``, or has another digest; nothing is kept then.
+    From then on it is what :func:`ensure` gives there for the standard packages. ``digest`` is what the
+    content must have, when known. Raises :class:`InvalidInput` for a tar that is none, reaches outside,
+    holds device nodes, lacks ``/bin/sh`` or the user, or has another digest; nothing is kept then.
     """
     with _locked(directory), _workspace(directory) as work:
         root = work / "rootfs"
@@ -114,10 +122,15 @@ def import_tar(directory: Path, tar: Path, *, digest: str | None = None) -> Base
             raise _bad_tar(tar, f"cannot be unpacked: {error}") from error
         if not os.path.lexists(root / "bin" / "sh") and not os.path.lexists(root / "usr" / "bin" / "sh"):
             raise _bad_tar(tar, "holds no /bin/sh")
+        passwd = root / "etc" / "passwd"
+        if passwd.is_symlink() or not passwd.is_file() or f"\n{AGENT}:x:" not in "\n" + passwd.read_text():
+            raise _bad_tar(tar, f"has no user {AGENT!r}, as which commands run")
         found = content_digest(root)
         if digest is not None and found != digest:
             raise _bad_tar(tar, f"has the digest {found}, not {digest}")
-        return _adopt(directory, work, found)
+        image = _adopt(directory, work, found)
+        _point(_pointer(directory, PACKAGES), image)
+        return image
 
 
 def export_tar(image: BaseImage, tar: Path) -> None:
@@ -165,7 +178,7 @@ def content_digest(root: Path) -> str:
 
 
 def _bad_tar(tar: Path, problem: str) -> InvalidInput:
-    fix = "make it with `slipway` on a connected machine, or from any Debian root file system"
+    fix = "make it with `slipway run prepare --export TAR` on a machine with a network"
     return InvalidInput([Problem("tar", f"{tar} {problem}", fix)], what="base image")
 
 
@@ -260,7 +273,7 @@ def _sources() -> tuple[str, str]:
     }
     if release.get("ID") != "debian" or not suite or not lines:
         raise ImageUnavailable(
-            "no Debian package sources on this machine: import a base image (`slipway run image import TAR`)"
+            "this machine has no Debian package sources: import an image, `slipway run prepare --import TAR`"
         )
     return suite, "\n".join(sorted(lines)) + "\n"
 
@@ -278,7 +291,9 @@ def _apt_options() -> list[str]:
 
 def _build(root: Path, packages: Sequence[str]) -> None:
     if shutil.which("mmdebstrap") is None:
-        raise ImageUnavailable("mmdebstrap is missing: apt-get install mmdebstrap, or import a base image")
+        raise ImageUnavailable(
+            "mmdebstrap is missing: apt-get install mmdebstrap, or `slipway run prepare --import TAR`"
+        )
     suite, sources = _sources()
     command = ["mmdebstrap", "--mode=root", "--variant=essential", "--format=directory", "--quiet"]
     command += [f"--include={','.join(sorted(packages))}", *_apt_options()]
