@@ -431,8 +431,8 @@ def run_attempts(context: ShardContext, attempts: Sequence[tuple[str, int]]) -> 
         log_realtime=False,
         log_images=False,
         fail_on_error=False,
+        # Not max_sandboxes too: Inspect's gate for it delays each start by some 0.1 s, and this bounds both.
         max_samples=context.samples_at_once,
-        max_sandboxes=context.samples_at_once,
         acp_server=False,
         ctl_server=False,
         score_display=False,
