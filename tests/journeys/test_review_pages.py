@@ -198,6 +198,13 @@ def test_stranger_sees_nothing(page_of: PageOf, look: Look) -> None:
 
 def test_pages_without_javascript(page_of: PageOf) -> None:
     ben = page_of("ben", java_script_enabled=False)
-    for address in ("/", "/reviews/", "/reviews/R-1/", "/reviews/R-1/timeline/", "/runs/RUN-1/", "/reviews/R-1/report/"):
+    for address in (
+        "/",
+        "/reviews/",
+        "/reviews/R-1/",
+        "/reviews/R-1/timeline/",
+        "/runs/RUN-1/",
+        "/reviews/R-1/report/",
+    ):
         answer = ben.goto(address)
         assert answer is not None and answer.status == 200, address

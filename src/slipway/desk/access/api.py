@@ -12,6 +12,7 @@ from slipway.desk.access.models import Grant
 from slipway.desk.accounts.viewer import viewer_of
 from slipway.desk.reviews import clock
 from slipway.desk.reviews import queries as reviews
+from slipway.desk.reviews.bodies import sent
 from slipway.desk.reviews.receipts import Receipt
 from slipway.programme.grants import GrantAct
 
@@ -36,7 +37,7 @@ def put_endpoint(request: HttpRequest, ref: str, payload: bodies.PutEndpoint) ->
     """Keep the sealed text; the desk cannot read it."""
     viewer = viewer_of(request)
     reviews.get(viewer, ref)
-    given = inputs.read_endpoint(payload.given(), seal_key_id=queries.seal_key()[0])
+    given = inputs.read_endpoint(sent(request), seal_key_id=queries.seal_key()[0])
     endpoint, receipt = actions.set_endpoint(acting=viewer, ref=ref, given=given)
     return {**show.endpoint_json(endpoint), "receipt": receipt.as_dict()}
 
@@ -62,7 +63,7 @@ def propose(request: HttpRequest, ref: str, payload: bodies.ProposeGrant) -> Sta
     """Propose; the proposer's side has agreed by it, the other must still."""
     viewer = viewer_of(request)
     reviews.get(viewer, ref)
-    given = inputs.read_grant(payload.given())
+    given = inputs.read_grant(sent(request))
     grant, receipt = actions.propose(acting=viewer, ref=ref, given=given)
     return Status(201, _grant(request, grant, receipt))
 
@@ -119,7 +120,7 @@ def add_key(request: HttpRequest, ref: str, payload: bodies.NewKeyLabel) -> Stat
     """Make a key. It is in this answer and nowhere else; the developer never sees it."""
     viewer = viewer_of(request)
     queries.get(viewer, ref)
-    made = actions.add_key(acting=viewer, ref=ref, label=inputs.read_label(payload.given()))
+    made = actions.add_key(acting=viewer, ref=ref, label=inputs.read_label(sent(request)))
     return Status(201, {"key": made.secret, **show.key_json(made.key), "receipt": made.receipt.as_dict()})
 
 

@@ -16,7 +16,9 @@ class GrantForm(ReadForm):
 
     party = forms.ChoiceField(label="For")
     model_alias = forms.ChoiceField(label="Model")
-    purpose = forms.CharField(max_length=500, label="Purpose", help_text="In a sentence: what the access is for.")
+    purpose = forms.CharField(
+        max_length=500, label="Purpose", help_text="In a sentence: what the access is for."
+    )
     access_level = forms.ChoiceField(label="Access level", required=False)
     days = forms.IntegerField(min_value=1, required=False, label="Days")
     not_after = instant_field(label="or ends at (UTC)")
@@ -36,7 +38,13 @@ class GrantForm(ReadForm):
         self._choose("access_level", [(level.id, level.title) for level in pack.grants.levels])
         self._choose("content_policy", [(p, CONTENT_POLICIES[p]) for p in pack.grants.content_policies])
         self.fields["days"].help_text = f"At most {pack.grants.max_days}; empty: to the end of the window."
-        for name in ("requests_per_minute", "tokens_per_minute", "concurrency", "budget_requests", "budget_tokens"):
+        for name in (
+            "requests_per_minute",
+            "tokens_per_minute",
+            "concurrency",
+            "budget_requests",
+            "budget_tokens",
+        ):
             least, most = getattr(pack.grants.defaults, name), getattr(pack.grants.maximums, name)
             self.fields[name].help_text = f"Empty: {least:,}. At most {most:,}."
 
@@ -49,7 +57,9 @@ class GrantForm(ReadForm):
 class KeyForm(ReadForm):
     """What a new key is for."""
 
-    label = forms.CharField(max_length=80, label="What will use it", help_text="For example: evaluator's bench.")
+    label = forms.CharField(
+        max_length=80, label="What will use it", help_text="For example: evaluator's bench."
+    )
 
 
 class EndpointForm(ReadForm):

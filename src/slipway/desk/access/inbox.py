@@ -19,13 +19,19 @@ from slipway.programme.stages import Act, Stage
 def source(viewer: Viewer, reviews: list[Review], now: datetime) -> Iterable[Waiting]:
     """Return what of access waits for the viewer."""
     by_id = {r.id: r for r in reviews}
-    sealed = set(Endpoint.objects.filter(review_id__in=by_id, retired_ms=None).values_list("review_id", flat=True))
+    sealed = set(
+        Endpoint.objects.filter(review_id__in=by_id, retired_ms=None).values_list("review_id", flat=True)
+    )
     for review in reviews:
         joined = review.stage in (Stage.AGREED, Stage.OPEN)
         if joined and review.id not in sealed and Act.SET_ENDPOINT in acts_now(viewer, review, now):
-            yield Waiting(review, "No endpoint is sealed yet", "Seal the endpoint", f"/reviews/{review.ref}/grants/")
+            yield Waiting(
+                review, "No endpoint is sealed yet", "Seal the endpoint", f"/reviews/{review.ref}/grants/"
+            )
     grants = list(
-        queries.visible_to(viewer).filter(review_id__in=by_id, state__in=["draft", "active"]).order_by("-number")[:100]
+        queries.visible_to(viewer)
+        .filter(review_id__in=by_id, state__in=["draft", "active"])
+        .order_by("-number")[:100]
     )
     keyed = set(Key.objects.filter(grant_id__in=[g.id for g in grants]).values_list("grant_id", flat=True))
     for grant in grants:

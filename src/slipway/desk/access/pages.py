@@ -25,7 +25,7 @@ FORM = ["GET", "HEAD", "POST"]
 @require_http_methods(FORM)
 @login_required
 def grants(request: HttpRequest, ref: str) -> HttpResponse:
-    """Show the endpoint and the grants; either side proposes a grant here, the developer seals the endpoint."""
+    """Show endpoint and grants; either side proposes a grant here, the developer seals the endpoint."""
     context = review_context(request, ref, "grants")
     viewer, review, now = context["viewer"], context["review"], context["now"]
     endpoints = queries.endpoints_of(review)
@@ -52,7 +52,9 @@ def grants(request: HttpRequest, ref: str) -> HttpResponse:
 
         made = form.submit(propose)
         if made is not None:
-            messages.success(request, f"{made[0].ref} is proposed. The other side must agree before it works.")
+            messages.success(
+                request, f"{made[0].ref} is proposed. The other side must agree before it works."
+            )
             return after(f"/grants/{made[0].ref}/", made[1])
     found = queries.grants_of(viewer, review)
     used, trouble = queries.usage(found)

@@ -11,7 +11,7 @@ from slipway.base.errors import NotFound, Refused
 from slipway.desk.accounts.viewer import viewer_of
 from slipway.desk.determinations import actions, files, inputs, queries, service, show
 from slipway.desk.reviews import queries as reviews
-from slipway.desk.reviews.bodies import Body, Instant, Objects, Text
+from slipway.desk.reviews.bodies import Body, Instant, Objects, Text, sent
 
 router = Router()
 
@@ -37,9 +37,7 @@ def determine(request: HttpRequest, ref: str, payload: Determine) -> Status[dict
     """Record it; the software proposes and never decides."""
     viewer = viewer_of(request)
     reviews.get(viewer, ref)
-    made, receipt = actions.determine(
-        acting=viewer, ref=ref, given=inputs.read_determination(payload.given())
-    )
+    made, receipt = actions.determine(acting=viewer, ref=ref, given=inputs.read_determination(sent(request)))
     return Status(201, {**show.determination_json(made), "receipt": receipt.as_dict()})
 
 

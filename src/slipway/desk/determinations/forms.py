@@ -23,7 +23,9 @@ class DeterminationForm(ReadForm):
     reason = forms.CharField(
         widget=area(5), label="Reason", help_text="Printed in the report. Write what can be defended later."
     )
-    dissent = forms.CharField(widget=area(3), required=False, label="Dissent", help_text="If anybody differed.")
+    dissent = forms.CharField(
+        widget=area(3), required=False, label="Dissent", help_text="If anybody differed."
+    )
     expires_at = instant_field(label="Valid until (UTC)", help_text="Optional.")
 
     def __init__(self, *args: Any, runs: list[tuple[str, str]], **kwargs: Any) -> None:
@@ -34,7 +36,9 @@ class DeterminationForm(ReadForm):
         for number in range(1, CONSULTATIONS + 1):
             self.fields[f"office_{number}"] = forms.CharField(required=False, label=f"Office {number}")
             self.fields[f"when_{number}"] = forms.DateField(
-                required=False, label=f"Consulted on ({number})", widget=forms.DateInput(attrs={"type": "date"})
+                required=False,
+                label=f"Consulted on ({number})",
+                widget=forms.DateInput(attrs={"type": "date"}),
             )
             self.fields[f"note_{number}"] = forms.CharField(required=False, label=f"What it said ({number})")
 

@@ -19,14 +19,19 @@ def source(viewer: Viewer, reviews: list[Review], now: datetime) -> Iterable[Wai
     can = {r.id: set(acts_now(viewer, r, now)) for r in reviews}
     ids = [r.id for r in reviews if can[r.id] & {Act.DETERMINE, Act.ISSUE_REPORT}]
     measured = set(
-        Run.objects.filter(review_id__in=ids, state__in=["complete", "incomplete"]).values_list("review_id", flat=True)
+        Run.objects.filter(review_id__in=ids, state__in=["complete", "incomplete"]).values_list(
+            "review_id", flat=True
+        )
     )
     reported = set(Report.objects.filter(review_id__in=ids).values_list("review_id", flat=True))
     for review in reviews:
         base = f"/reviews/{review.ref}/"
         if review.id in measured and not review.determined and Act.DETERMINE in can[review.id]:
             yield Waiting(
-                review, "A run is finished; nobody has determined", "Determine", f"{base}determination/",
+                review,
+                "A run is finished; nobody has determined",
+                "Determine",
+                f"{base}determination/",
                 review.window_closes,
             )
         elif review.determined and review.id not in reported and Act.ISSUE_REPORT in can[review.id]:

@@ -73,7 +73,7 @@ def _fetcher() -> Any:
     """Return what hands WeasyPrint our own fonts and nothing else: a report reaches no network, no files."""
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-    class OurFonts(URLFetcher):  # type: ignore[misc]
+    class OurFonts(URLFetcher):
         def fetch(self, url: str, headers: Any = None) -> Any:
             name = url.removeprefix(_SCHEME)
             path = finders.find(f"theme/PublicSans-{name}.woff2") if name in {f[0] for f in _FONTS} else None

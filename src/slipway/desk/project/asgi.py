@@ -25,6 +25,7 @@ from django.http import HttpResponseBase, StreamingHttpResponse  # noqa: E402
 from django.urls import set_script_prefix  # noqa: E402
 
 from slipway.desk.records.service import service  # noqa: E402
+from slipway.desk.reviews.service import service as clock  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -73,8 +74,10 @@ class DeskApplication:
             if message["type"] == "lifespan.startup":
                 if settings.SLIPWAY_SEQUENCER:
                     service.start()
+                    clock.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
+                await asyncio.get_running_loop().run_in_executor(None, clock.stop)
                 await asyncio.get_running_loop().run_in_executor(None, service.stop)
                 self._pool.shutdown(wait=True)
                 await send({"type": "lifespan.shutdown.complete"})

@@ -8,13 +8,20 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 
 from slipway.base.errors import InvalidInput, Problem
-from slipway.desk.accounts.viewer import viewer_of
+from slipway.desk.accounts.viewer import Viewer, viewer_of
 from slipway.desk.records import queries as records
 from slipway.desk.reviews import actions, bodies, clock, inputs, queries, show
 from slipway.programme import packs
 from slipway.programme.stages import Stage
 
 router = Router()
+
+
+def _seen(request: HttpRequest, ref: str) -> Viewer:
+    """Return the viewer when the review is theirs to see: 404 comes before anything about the input."""
+    viewer = viewer_of(request)
+    queries.get(viewer, ref)
+    return viewer
 
 
 def _done(request: HttpRequest, done: actions.Done) -> dict[str, Any]:
@@ -44,7 +51,7 @@ def list_packs(request: HttpRequest) -> dict[str, Any]:
 @router.post("/reviews", response={201: dict[str, Any]}, summary="Start a review (developer)")
 def create(request: HttpRequest, payload: bodies.CreateReview) -> Status[dict[str, Any]]:
     """Make a draft that only the developer sees."""
-    offer = inputs.read_offer(payload.given())
+    offer = inputs.read_offer(bodies.sent(request))
     return Status(201, _done(request, actions.create(acting=viewer_of(request), offer=offer)))
 
 
@@ -84,26 +91,33 @@ def terms(request: HttpRequest, ref: str) -> dict[str, Any]:
 @router.post("/reviews/{ref}/offer", summary="Offer the review to an agency (developer)")
 def offer(request: HttpRequest, ref: str, payload: bodies.OfferTo) -> dict[str, Any]:
     """Offer; the agency sees the review from now on."""
+    viewer = _seen(request, ref)
     agency = inputs.read_one(
-        payload.given(), "agency", "give the short name of an agency", what="offer", longest=40
+        bodies.sent(request), "agency", "give the short name of an agency", what="offer", longest=40
     )
-    return _done(request, actions.offer(acting=viewer_of(request), ref=ref, agency=agency))
+    return _done(request, actions.offer(acting=viewer, ref=ref, agency=agency))
 
 
 @router.post("/reviews/{ref}/agree", summary="Take part under the terms (agency)")
 def agree(request: HttpRequest, ref: str, payload: bodies.AgreeTo) -> dict[str, Any]:
     """Agree to exactly the terms with this digest."""
+    viewer = _seen(request, ref)
     digest = inputs.read_one(
-        payload.given(), "terms_digest", "read GET …/terms and send its digest", what="agreement", longest=64
+        bodies.sent(request),
+        "terms_digest",
+        "read GET …/terms and send its digest",
+        what="agreement",
+        longest=64,
     )
-    return _done(request, actions.agree(acting=viewer_of(request), ref=ref, terms_digest=digest))
+    return _done(request, actions.agree(acting=viewer, ref=ref, terms_digest=digest))
 
 
 @router.post("/reviews/{ref}/decline", summary="Decline one's own part (agency)")
 def decline(request: HttpRequest, ref: str, payload: bodies.Reason) -> dict[str, Any]:
     """Decline; the review and the release stay the developer's."""
-    reason = inputs.read_one(payload.given(), "reason", "say why, for the developer", what="answer")
-    return _done(request, actions.decline(acting=viewer_of(request), ref=ref, reason=reason))
+    viewer = _seen(request, ref)
+    reason = inputs.read_one(bodies.sent(request), "reason", "say why, for the developer", what="answer")
+    return _done(request, actions.decline(acting=viewer, ref=ref, reason=reason))
 
 
 @router.post(
@@ -111,24 +125,25 @@ def decline(request: HttpRequest, ref: str, payload: bodies.Reason) -> dict[str,
 )
 def window(request: HttpRequest, ref: str, payload: bodies.WindowAct) -> dict[str, Any]:
     """Change the window."""
-    asked = inputs.read_window(payload.given())
-    return _done(request, actions.change_window(acting=viewer_of(request), ref=ref, request=asked))
+    viewer = _seen(request, ref)
+    asked = inputs.read_window(bodies.sent(request))
+    return _done(request, actions.change_window(acting=viewer, ref=ref, request=asked))
 
 
 @router.post("/reviews/{ref}/release", summary="Release to partners or to the public (developer, any time)")
 def release(request: HttpRequest, ref: str, payload: bodies.Release) -> dict[str, Any]:
     """Record the release; nothing that anybody else did can prevent it."""
-    kind, confirm = inputs.read_release(payload.given())
-    return _done(request, actions.release(acting=viewer_of(request), ref=ref, kind=kind, confirm=confirm))
+    viewer = _seen(request, ref)
+    kind, confirm = inputs.read_release(bodies.sent(request))
+    return _done(request, actions.release(acting=viewer, ref=ref, kind=kind, confirm=confirm))
 
 
 @router.post("/reviews/{ref}/withdraw", summary="Withdraw from the review (developer, any time)")
 def withdraw(request: HttpRequest, ref: str, payload: bodies.Withdraw) -> dict[str, Any]:
     """Withdraw; access ends and every key dies."""
-    reason, confirm = inputs.read_withdrawal(payload.given())
-    return _done(
-        request, actions.withdraw(acting=viewer_of(request), ref=ref, reason=reason, confirm=confirm)
-    )
+    viewer = _seen(request, ref)
+    reason, confirm = inputs.read_withdrawal(bodies.sent(request))
+    return _done(request, actions.withdraw(acting=viewer, ref=ref, reason=reason, confirm=confirm))
 
 
 @router.get("/reviews/{ref}/timeline", summary="What happened, each with its number in the evidence log")

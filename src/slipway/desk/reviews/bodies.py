@@ -6,10 +6,14 @@ type is reported together with everything else that is wrong, in our words.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
+from django.http import HttpRequest
 from ninja import Schema
-from pydantic import ConfigDict, WithJsonSchema
+from pydantic import WithJsonSchema
+
+from slipway.base.errors import InvalidInput, Problem
 
 Text = Annotated[Any, WithJsonSchema({"type": "string"})]
 Whole = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1})]
@@ -21,13 +25,22 @@ Objects = Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "obj
 
 
 class Body(Schema):
-    """A request body whose fields are read by :class:`slipway.desk.reviews.reading.Reader`."""
+    """A request body for the description; :func:`sent` gives the reader what really came."""
 
-    model_config = ConfigDict(extra="allow")
 
-    def given(self) -> dict[str, Any]:
-        """Return what was sent, unknown fields included."""
-        return self.model_dump(exclude_unset=True)
+def sent(request: HttpRequest) -> Any:
+    """Return the body as JSON, unknown fields included (a misspelt one must be named, not dropped)."""
+    try:
+        return json.loads(request.body, parse_float=_float)
+    except (ValueError, RecursionError):
+        raise InvalidInput([Problem("body", "is not JSON", "send JSON")], what="request") from None
+
+
+def _float(text: str) -> Any:
+    raise InvalidInput(
+        [Problem("body", f"{text[:40]} is not a whole number", 'write decimals as text, like "1.5"')],
+        what="request",
+    )
 
 
 class CreateReview(Body):

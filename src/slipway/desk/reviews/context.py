@@ -66,7 +66,11 @@ def _clock_state(access: Access) -> str:
 
 def _tabs(review: Review, leads: bool) -> list[tuple[str, str, str]]:
     base = f"/reviews/{review.ref}/"
-    tabs = [("overview", "Overview", base), ("terms", "Terms", f"{base}terms/"), ("window", "Window", f"{base}window/")]
+    tabs = [
+        ("overview", "Overview", base),
+        ("terms", "Terms", f"{base}terms/"),
+        ("window", "Window", f"{base}window/"),
+    ]
     tabs.append(("grants", "Grants", f"{base}grants/"))
     if leads:
         tabs += [
@@ -83,11 +87,15 @@ def next_acts(viewer: Viewer, review: Review, now: datetime) -> list[Next]:
     base = f"/reviews/{review.ref}/"
     found = []
     if Act.OFFER in can:
-        found.append(Next("Offer it to an agency", f"{base}offer/", "The agency sees the review from then on."))
+        found.append(
+            Next("Offer it to an agency", f"{base}offer/", "The agency sees the review from then on.")
+        )
     if Act.AGREE in can:
         found.append(Next("Read the terms and answer", f"{base}terms/", "You answer for your own part only."))
     if Act.SET_ENDPOINT in can and review.stage in (Stage.AGREED, Stage.OPEN):
-        found.append(Next("Endpoint and grants", f"{base}grants/", "Seal the endpoint; agree on who gets a key."))
+        found.append(
+            Next("Endpoint and grants", f"{base}grants/", "Seal the endpoint; agree on who gets a key.")
+        )
     elif Act.PROPOSE_GRANT in can:
         found.append(Next("Propose a grant", f"{base}grants/", "Access needs the agreement of both sides."))
     if can & {Act.OPEN_ACCESS, Act.PAUSE_ACCESS, Act.RESUME_ACCESS, Act.END_ACCESS}:

@@ -21,11 +21,15 @@ def wanted(request: HttpRequest) -> str:
     """Return the export that the address asks for: csv, json or "" for the page."""
     kind = request.GET.get("format", "")
     if kind and kind not in FORMATS:
-        raise InvalidInput([Problem("format", f"{kind[:20]!r} is unknown", "give csv or json")], what="export")
+        raise InvalidInput(
+            [Problem("format", f"{kind[:20]!r} is unknown", "give csv or json")], what="export"
+        )
     return kind
 
 
-def answer(kind: str, name: str, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> HttpResponseBase:
+def answer(
+    kind: str, name: str, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]
+) -> HttpResponseBase:
     """Return ``rows`` as a file to download."""
     if kind == "csv":
         response = StreamingHttpResponse(_csv(columns, rows), content_type="text/csv; charset=utf-8")

@@ -66,7 +66,9 @@ class NewReviewForm(ReadForm):
     summary = forms.CharField(
         widget=area(), required=False, label="What is offered", help_text="A few sentences for the agency."
     )
-    pack = forms.ChoiceField(label="Policy pack", help_text="Fixes the window, the terms and the decision rule.")
+    pack = forms.ChoiceField(
+        label="Policy pack", help_text="Fixes the window, the terms and the decision rule."
+    )
     planned_release = _day(
         label="Planned release", help_text="Optional. The window will not be opened beyond this day."
     )
@@ -114,7 +116,9 @@ class MoveForm(ReadForm):
 class ReleaseForm(ReadForm):
     """To whom the model is released, confirmed by typing the review's number."""
 
-    kind = forms.ChoiceField(label="Release to", choices=[(k, k) for k in RELEASE_KINDS], widget=forms.RadioSelect)
+    kind = forms.ChoiceField(
+        label="Release to", choices=[(k, k) for k in RELEASE_KINDS], widget=forms.RadioSelect
+    )
     confirm = forms.CharField(max_length=20, label="Type the review's number to confirm")
 
     def __init__(self, *args: Any, kinds: list[tuple[str, str]], **kwargs: Any) -> None:

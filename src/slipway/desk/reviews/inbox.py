@@ -56,9 +56,14 @@ def _own(viewer: Viewer, reviews: list[Review], now: datetime) -> Iterable[Waiti
         elif Act.AGREE in can and review.part == Part.ASKED:
             yield Waiting(review, "You are asked to take part", "Read the terms", f"{base}terms/")
         elif Act.OPEN_ACCESS in can and review.access == Access.NONE and review.stage == Stage.AGREED:
-            yield Waiting(review, "The agency agreed; access is not open yet", "Open access", f"{base}window/")
+            yield Waiting(
+                review, "The agency agreed; access is not open yet", "Open access", f"{base}window/"
+            )
         elif Act.RESUME_ACCESS in can:
             yield Waiting(
-                review, "Access is paused and its clock runs on", "Resume or end it", f"{base}window/",
+                review,
+                "Access is paused and its clock runs on",
+                "Resume or end it",
+                f"{base}window/",
                 review.window_closes,
             )

@@ -1,4 +1,4 @@
-"""Pages of reviews: inbox, list, new review, overview, offer, terms, window, release, withdrawal, timeline."""
+"""Pages of reviews: inbox, list, new, overview, offer, terms, window, release, withdrawal, timeline."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def listing(request: HttpRequest) -> HttpResponseBase:
     found = queries.page(viewer, filters, after=after_number)
     more = None
     if found.after is not None:
-        more = "?" + urlencode({**filters.as_query(), "after": found.after})
+        more = "?" + urlencode({**filters.as_query(), "after": str(found.after)})
     context = {
         "form": forms.FilterForm(request.GET),
         "rows": [(r, show.row_json(r, now)) for r in found.reviews],
@@ -83,7 +83,9 @@ def _filters(request: HttpRequest) -> tuple[queries.Filters, int | None]:
     if stage and stage not in {str(s) for s in Stage}:
         problems.append(Problem("stage", f"{stage[:40]!r} is unknown", "choose one of the list"))
     if given and not (given.isascii() and given.isdigit() and len(given) < 16):
-        problems.append(Problem("after", f"{given[:40]!r} is not a number", "follow the link to the next page"))
+        problems.append(
+            Problem("after", f"{given[:40]!r} is not a number", "follow the link to the next page")
+        )
     if problems:
         raise InvalidInput(problems, what="filter")
     words = request.GET.get("q", "").strip()[:200]
@@ -257,7 +259,9 @@ def release(request: HttpRequest, ref: str) -> HttpResponse:
     names = [("partners", "other trusted partners"), ("public", "the public")]
     possible = {"partners": Act.RELEASE_PARTNERS, "public": Act.RELEASE_PUBLIC}
     kinds = [(k, words) for k, words in names if policy.may(viewer, possible[k], review, context["now"])]
-    form = forms.ReleaseForm(request.POST or None, kinds=kinds, initial={"kind": kinds[-1][0] if kinds else ""})
+    form = forms.ReleaseForm(
+        request.POST or None, kinds=kinds, initial={"kind": kinds[-1][0] if kinds else ""}
+    )
     if request.method == "POST":
 
         def act(given: dict[str, Any]) -> actions.Done:

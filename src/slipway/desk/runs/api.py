@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.http import HttpRequest
 from ninja import Router, Status
 
-from slipway.base.errors import InvalidInput, Problem
 from slipway.desk.accounts.viewer import viewer_of
 from slipway.desk.reviews import queries as reviews
-from slipway.desk.reviews.bodies import Body, Instant, Object, Objects, Text
+from slipway.desk.reviews.bodies import Body, Instant, Object, Objects, Text, sent
 from slipway.desk.runs import actions, inputs, queries, show
 
 router = Router()
@@ -56,7 +54,7 @@ def register(request: HttpRequest, ref: str, payload: RegisterRun) -> Status[dic
     """Write the plan's commitment and the pack's rule to the log."""
     viewer = viewer_of(request)
     reviews.get(viewer, ref)
-    run, receipt = actions.register(acting=viewer, ref=ref, given=inputs.read_plan(payload.given()))
+    run, receipt = actions.register(acting=viewer, ref=ref, given=inputs.read_plan(sent(request)))
     return Status(201, {**show.run_json(viewer, run), "receipt": receipt.as_dict()})
 
 
@@ -72,7 +70,7 @@ def start(request: HttpRequest, ref: str, payload: StartRun) -> dict[str, Any]:
     """Start; 409 when the registration is not sealed or containment was not shown."""
     viewer = viewer_of(request)
     queries.get(viewer, ref)
-    containment = inputs.read_containment(payload.given())
+    containment = inputs.read_containment(sent(request))
     run, receipt = actions.start(acting=viewer, ref=ref, containment=containment)
     return {**show.row_json(run), "receipt": receipt.as_dict()}
 
@@ -82,16 +80,8 @@ def items(request: HttpRequest, ref: str, payload: list[dict[str, Any]]) -> dict
     """Take in outcomes."""
     viewer = viewer_of(request)
     queries.get(viewer, ref)
-    run, receipt = actions.report_items(acting=viewer, ref=ref, items=inputs.read_items(_exact(request)))
+    run, receipt = actions.report_items(acting=viewer, ref=ref, items=inputs.read_items(sent(request)))
     return {**show.row_json(run), "receipt": receipt.as_dict()}
-
-
-def _exact(request: HttpRequest) -> Any:
-    """Return the body as sent: pydantic has only been asked whether it is a list of objects."""
-    try:
-        return json.loads(request.body)
-    except ValueError:
-        raise InvalidInput([Problem("body", "is not JSON", "send a JSON list")], what="items") from None
 
 
 @router.post("/runs/{ref}/finish", summary="End a run; the desk recomputes its statistics")
@@ -99,5 +89,5 @@ def finish(request: HttpRequest, ref: str, payload: FinishRun) -> dict[str, Any]
     """Finish as complete or incomplete."""
     viewer = viewer_of(request)
     queries.get(viewer, ref)
-    run, receipt = actions.finish(acting=viewer, ref=ref, given=inputs.read_finish(payload.given()))
+    run, receipt = actions.finish(acting=viewer, ref=ref, given=inputs.read_finish(sent(request)))
     return {**show.run_json(viewer, run), "receipt": receipt.as_dict()}

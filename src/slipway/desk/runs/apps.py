@@ -14,7 +14,7 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         """Add what waits in this app to the inbox."""
-        from slipway.desk.runs.inbox import source
         from slipway.desk.reviews.inbox import add_source
+        from slipway.desk.runs.inbox import source
 
         add_source(source)

@@ -27,4 +27,6 @@ def source(viewer: Viewer, reviews: list[Review], now: datetime) -> Iterable[Wai
     for review in mine:
         if review.id in granted and review.id not in run:
             url = f"/reviews/{review.ref}/runs/"
-            yield Waiting(review, "Access is open and nothing is measured yet", "Measure", url, review.window_closes)
+            yield Waiting(
+                review, "Access is open and nothing is measured yet", "Measure", url, review.window_closes
+            )
