@@ -214,18 +214,28 @@ def _write(db: apsw.Connection, owner: str, batch: Batch) -> None:
         raise EvidenceError(Reason.LOG_OTHER_WRITER, "another sequencer holds the lease")
     if row[1] != batch.first:
         raise EvidenceError(Reason.LOG_OTHER_WRITER, f"the log has {row[1]} entries, not {batch.first}")
-    numbered = list(enumerate(batch.rows, batch.first))
-    db.executemany("INSERT INTO entry VALUES (?, ?)", [(index, row.body) for index, row in numbered])
-    records = [(_key(row.record), index) for index, row in numbered if row.record is not None]
-    if records:
-        db.executemany("INSERT INTO record VALUES (?, ?)", records)
+    # Generators, not lists: thousands of short-lived tuples at once would wake the garbage collector.
+    first = batch.first
+    db.executemany(
+        "INSERT INTO entry VALUES (?, ?)", ((i, row.body) for i, row in enumerate(batch.rows, first))
+    )
+    db.executemany(
+        "INSERT INTO record VALUES (?, ?)",
+        ((_key(row.record), i) for i, row in enumerate(batch.rows, first) if row.record is not None),
+    )
     names = {row.review for row in batch.rows if row.review is not None}
     if names:
-        db.executemany("INSERT OR IGNORE INTO review (name) VALUES (?)", [(name,) for name in names])
+        db.executemany("INSERT OR IGNORE INTO review (name) VALUES (?)", ((name,) for name in names))
         find = "SELECT id FROM review WHERE name = ?"
         ids = {name: next(db.execute(find, (name,)))[0] for name in names}
-        chains = [(ids[row.review], row.n, index) for index, row in numbered if row.review is not None]
-        db.executemany("INSERT INTO chain VALUES (?, ?, ?)", chains)
+        db.executemany(
+            "INSERT INTO chain VALUES (?, ?, ?)",
+            (
+                (ids[row.review], row.n, i)
+                for i, row in enumerate(batch.rows, first)
+                if row.review is not None
+            ),
+        )
     db.executemany(
         "INSERT INTO tile VALUES (?, ?, ?)"
         " ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
