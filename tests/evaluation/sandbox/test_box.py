@@ -63,6 +63,13 @@ async def test_missing_program_and_missing_directory_are_plain_results(box: Sand
     assert "/no/such/directory" in nowhere.stderr
 
 
+async def test_words_that_no_command_line_holds_are_refused(box: Sandbox) -> None:
+    for cmd in ([], ["a\0b"], ["a", "\udc80"]):
+        with pytest.raises(ValueError, match=r"NUL|surrogates"):
+            await box.exec(cmd)
+    assert (await box.exec(["printf", "%s", "é漢\n\"'\\"])).stdout == "é漢\n\"'\\"
+
+
 async def test_users_and_groups_are_those_of_the_sandbox(box: Sandbox) -> None:
     made = await box.exec(["adduser", "--disabled-password", "--comment", "x", "carol"], user="root")
     assert made.returncode == 0, made.stderr

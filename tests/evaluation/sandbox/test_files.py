@@ -55,6 +55,8 @@ async def test_reading_is_bounded_and_never_waits(box: Sandbox) -> None:
     async with asyncio.timeout(10):
         with pytest.raises(OSError, match="not a file"):
             await box.read_file("pipe")
+        with pytest.raises(OSError, match="not a file"):
+            await box.write_file("pipe", "x")
 
 
 async def test_a_planted_link_leads_nowhere_outside(box: Sandbox) -> None:

@@ -147,7 +147,7 @@ async def test_a_failed_start_leaves_nothing(base_image: BaseImage, tmp_path: Pa
     assert {path.name.removesuffix(".lock") for path in mine} <= alive  # other tests' sandboxes only
 
 
-def test_a_fork_bomb_dies_in_either_cgroup_version() -> None:
+def test_a_fork_bomb_dies_in_either_cgroup_version(base_image: BaseImage) -> None:
     bomb = "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass\n"
     tried = 0
     for line in Path("/proc/self/mountinfo").read_text().splitlines():

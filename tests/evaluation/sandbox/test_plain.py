@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from importlib import resources
 from pathlib import Path
@@ -132,3 +133,22 @@ def test_doctor_tells_tier_leftovers_and_images(
     assert checks["sandbox: base image"].status is Status.PASS
     empty = {check.name: check for check in probe.doctor(tmp_path)}
     assert empty["sandbox: base image"].status is Status.NOT_CHECKED
+
+
+@pytest.mark.sandbox
+def test_doctor_answers_people_who_are_not_root(base_image: object, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            found = {check.name: check.reason for check in probe.doctor()}
+            os.write(writer, found["sandbox: root"].encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        assert answer.read() == "sandboxes need root here: run as root or with sudo"
+    os.waitpid(pid, 0)

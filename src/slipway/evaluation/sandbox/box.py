@@ -27,11 +27,12 @@ _KINDS = ("user", "mount", "net")
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; '
 _ENTER += 'echo 500 >/proc/self/oom_score_adj; exec "$@"'
 
-_WRITE = 'set -e; case "$1" in */*) mkdir -p -- "${1%/*}/";; esac; cat >"$1"'
+_FILE_SECONDS = 300.0
+_NO_FILE = 'if [ -p "$1" ] || [ -S "$1" ]; then echo "$1: not a file" >&2; exit 22; fi; '
+_WRITE = _NO_FILE + 'set -e; case "$1" in */*) mkdir -p -- "${1%/*}/";; esac; cat >"$1"'
 _READ = (
     'if [ -d "$1" ]; then echo "$1: Is a directory" >&2; exit 21; fi; '
-    'if [ ! -e "$1" ]; then cat <"$1"; exit 2; fi; '
-    'if [ -p "$1" ] || [ -S "$1" ]; then echo "$1: not a file" >&2; exit 22; fi; exec cat <"$1"'
+    'if [ ! -e "$1" ]; then cat <"$1"; exit 2; fi; ' + _NO_FILE + 'exec cat <"$1"'
 )
 
 _HOLDER = str(Path(holder.__file__).resolve())
@@ -188,6 +189,7 @@ class Sandbox:
         ``timeout`` is in seconds. A program that is not there ends with 127, a missing ``cwd`` with 126.
         Children that stay in the background go on running. Raises :class:`TimeoutError` (the command and
         all its children are killed), :class:`PermissionError` when it may not be executed,
+        :class:`ValueError` for words that no command line can hold,
         :class:`OutputLimitExceeded`, :class:`UserNotFound` and :class:`SandboxUnavailable`.
         """
         data = input.encode() if isinstance(input, str) else input
@@ -216,9 +218,15 @@ class Sandbox:
     ) -> Finished:
         if self._stopped or "root" not in self._fds:
             raise SandboxUnavailable("the sandbox is not running")
+        if not cmd or any("\0" in word for word in (*cmd, cwd or "", *(env or {}), *(env or {}).values())):
+            # In crun's JSON a NUL would silently end the word; a system call could not carry it either.
+            raise ValueError("a command needs at least one word, and none with a NUL in it")
         process = self._process(cmd, cwd, env, user or self.config.user)
         command = self._cgroup.new_command()
-        request, log = outcome.memory_file(json.dumps(process).encode()), outcome.memory_file(b"")
+        request, log = (
+            outcome.memory_file(json.dumps(process, ensure_ascii=False).encode()),
+            outcome.memory_file(b""),
+        )
         try:
             argv = self._argv(command, request, log)
             child = Child(argv, data, limit, (request, log, *self._namespaces()))
@@ -291,7 +299,7 @@ class Sandbox:
         path = posixpath.join(self.config.workdir, file)
         data = contents.encode() if isinstance(contents, str) else contents
         script = ["/bin/sh", "-c", _WRITE, "sh", path]
-        done = await self._run(script, data, "/", None, user, None, 65536)
+        done = await self._run(script, data, "/", None, user, _FILE_SECONDS, 65536)
         if done.returncode != 0:
             raise outcome.file_error(file, done)
 
@@ -317,7 +325,7 @@ class Sandbox:
         script = ["/bin/sh", "-c", _READ, "sh", path]
         bound = self.config.read_bytes if limit is None else limit
         try:
-            done = await self._run(script, None, "/", None, user, None, max(bound, 65536))
+            done = await self._run(script, None, "/", None, user, _FILE_SECONDS, max(bound, 65536))
         except OutputLimitExceeded:
             raise OutputLimitExceeded(bound) from None
         if done.returncode != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ def _names(roots: tuple[Path, ...]) -> set[str]:
     """Return every sandbox name of which a lock, a directory or a cgroup exists."""
     found: set[str] = set()
     for folder in (slots.STATE, *(root / PARENT for root in roots)):
-        if folder.is_dir():
+        # Who is not root may not list the state directory, and `slipway doctor` is for everybody.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             found |= {entry.name.removesuffix(".lock") for entry in folder.iterdir()}
     return {name for name in found if len(name) == 5 and name[0] == "s" and name[1:].isdigit()}
 
@@ -39,6 +41,8 @@ def reap(*, remove: bool = True) -> Reaped:
         roots = find_hierarchies().roots
     except SandboxUnsupported:
         roots = ()
+    if remove:
+        slots.state_directory()
     alive, removed, stuck = [], [], []
     for name in sorted(_names(roots)):
         path = slots.STATE / f"{name}.lock"

@@ -46,7 +46,7 @@ def state_directory() -> Path:
 
 
 def try_lock(path: Path, *, create: bool) -> int | None:
-    """Open and lock ``path``; the descriptor, or ``None`` when someone else has it or it is gone.
+    """Open and lock ``path``; the descriptor, or ``None`` when someone else has it, it is gone or not ours.
 
     The file is removed by its owner while locked. Whoever waited on the removed file holds a lock on
     nothing, so the name is compared with the open file afterwards.
@@ -54,7 +54,7 @@ def try_lock(path: Path, *, create: bool) -> int | None:
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
     try:
         fd = os.open(path, flags, 0o600)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
