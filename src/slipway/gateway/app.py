@@ -127,15 +127,13 @@ class Gateway:
                 raise refusal.stale()
             key = _api_key(scope["headers"])
             access = exchange.authorise(self._follower.snapshot, keys.digest(key, self._pepper), now)
-            try:
-                if route == openai.MODELS:
-                    await self._models(access, exchange, send)
-                else:
-                    await self._chat(exchange, key, access, scope["extensions"]["slipway"], receive, send)
-            except Refusal:
-                self._ledger.count_refused(access.grant.id)
-                raise
+            if route == openai.MODELS:
+                await self._models(access, exchange, send)
+            else:
+                await self._chat(exchange, key, access, scope["extensions"]["slipway"], receive, send)
         except Refusal as why:
+            if exchange.known is not None:
+                self._ledger.count_refused(exchange.known.grant.id)
             await _answer_error(send, why, exchange.id)
         except ClientGone:
             return

@@ -113,6 +113,7 @@ class Exchange:
         "chunks",
         "cut",
         "id",
+        "known",
         "outcome",
         "route",
         "stage",
@@ -127,6 +128,7 @@ class Exchange:
         self.route = route
         self.stage = Stage.RECEIVED
         self.stream = False
+        self.known: Access | None = None  # the key's access, even where it is refused
         self.cut: Refusal | None = None
         self.status = 0
         self.outcome = ""
@@ -144,7 +146,7 @@ class Exchange:
 
     def authorise(self, snapshot: Snapshot, digest: str, now_ms: int) -> Access:
         """Find the key and see that its grant serves this route now; :class:`Refusal` 401 or 403."""
-        access = snapshot.find(digest)
+        access = self.known = snapshot.find(digest)
         if access is None:
             raise unknown_key()
         refusal = _refused(access, now_ms)

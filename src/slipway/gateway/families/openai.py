@@ -104,7 +104,7 @@ def parse(body: bytes) -> Call:
     elif options is not None and not stream:
         bad.add("stream_options", "given without stream", "set stream to true or leave it out")
     if bad:
-        raise Refusal(400, "invalid_request", "; ".join(str(p) for p in bad.problems))
+        raise Refusal(400, "invalid_request", "; ".join(str(p) for p in bad.problems) + ".")
     wants = bool(options and options.get("include_usage"))
     return Call(str(model), bool(stream), wants, _output_tokens(value), value)
 
@@ -197,12 +197,9 @@ class ChatStream:
         if event == _DONE:
             self.done = True
             return event
-        if not (event.startswith(b"data: {") and event.endswith(b"}\n\n") and event.count(b"\n") == 2):
-            return self._unusual(event)
-        if b'"error"' in event or b'"usage"' in event:
-            return self._inspected(event)
-        self.chunks += 1
-        return _MODEL.sub(self._name, event)
+        if event.startswith(b"data: {") and event.find(b"\n") == len(event) - 2:
+            return self._chunk(event)
+        return self._unusual(event)
 
     def _name(self, _: re.Match[bytes]) -> bytes:
         return self._alias
@@ -218,16 +215,10 @@ class ChatStream:
         if data == b"[DONE]":
             self.done = True
             return _DONE
-        try:
-            value = _decode(data.decode("utf-8"))
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            self.failed = "upstream_bad_answer"
-            return b""
-        return self._inspected(b"data: " + _encode_ascii(value).encode("ascii") + b"\n\n")
+        # Several data lines of one JSON value become one: line breaks are blanks between its tokens.
+        return self._chunk(b"data: " + data.replace(b"\n", b" ") + b"\n\n")
 
-    def _inspected(self, event: bytes) -> bytes:
+    def _chunk(self, event: bytes) -> bytes:
         try:
             value = _decode(event[6:].decode("utf-8"))
         except (ValueError, RecursionError):
@@ -239,15 +230,16 @@ class ChatStream:
         if value.get("error"):
             self.failed = "upstream_error"
             return b""
-        tokens = _tokens(value.get("usage"))
-        if tokens is not None:
-            self.tokens = tokens
-            if not value.get("choices") and not self._wants_usage:
-                return b""  # the chunk that only the injected option made
-        elif not self._wants_usage:
-            event = _USAGE_NULL.sub(b"", event, count=1)
+        if "usage" in value:
+            tokens = _tokens(value["usage"])
+            if tokens is not None:
+                self.tokens = tokens
+                if not value.get("choices") and not self._wants_usage:
+                    return b""  # the chunk that only the injected option made
+            elif not self._wants_usage:
+                event = _USAGE_NULL.sub(b"", event, count=1)
         self.chunks += 1
-        return _MODEL.sub(self._name, event)
+        return _MODEL.sub(self._name, event) if "model" in value else event
 
 
 def models(alias: str, created_ms: int) -> bytes:
