@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 import threading
@@ -189,6 +190,24 @@ def test_each_thread_reads_through_its_own_connection(tmp_path):
         thread.join()
     assert [entry for entry, _ in seen] == [b"x"] * 4
     assert len({id(db) for _, db in seen} | {id(store._db())}) == 5
+    store.close()
+
+
+def test_dead_threads_leave_no_open_files(tmp_path):
+    store = open_sqlite(tmp_path / "log", ORIGIN)
+    store.acquire("a")
+    store.commit("a", one_entry())
+
+    def open_files():
+        gc.collect()
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    for _ in range(30):
+        thread = threading.Thread(target=store.entry, args=(0,))
+        thread.start()
+        thread.join()
+    assert open_files() <= before + 3
     store.close()
 
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ class SqliteStore:
         self._read_only = read_only
         self._vfs = vfs
         self._local = threading.local()
-        self._connections: list[apsw.Connection] = []
+        # Weak: a server makes and ends threads all day, and a dead thread's connection must go with it.
+        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._guard = threading.Lock()
         self._lock: int | None = None
         db = self._db()
@@ -71,7 +73,7 @@ class SqliteStore:
             db.execute("PRAGMA synchronous=FULL")
             self._local.db = db
             with self._guard:
-                self._connections.append(db)
+                self._connections.add(db)
         return db
 
     def acquire(self, owner: str) -> bool:
@@ -166,7 +168,7 @@ class SqliteStore:
     def close(self) -> None:
         """Close every thread's connection."""
         with self._guard:
-            for db in self._connections:
+            for db in list(self._connections):
                 db.close()
             self._connections.clear()
         self._local = threading.local()
