@@ -120,7 +120,7 @@ class Case:
     apis: dict[str, Api] = field(default_factory=dict)
 
     def __getattr__(self, who: str) -> Api:
-        if who.startswith("_"):
+        if who not in ("ada", "lee", "ben", "dana", "cy", "mallory"):
             raise AttributeError(who)
         if who not in self.apis:
             self.apis[who] = Api(self.caller(who))
