@@ -49,7 +49,7 @@ EXAMPLES: dict[str, Callable[[], str]] = {
 def parts(markup: str) -> tuple[ElementTree.Element, ElementTree.Element]:
     """Return the figure and the SVG; raise when the markup is not well-formed XML."""
     figure = ElementTree.fromstring(markup)
-    svg = figure.find(f"{SVG}svg")
+    svg = figure.find(f".//{SVG}svg")
     assert svg is not None
     return figure, svg
 
@@ -129,6 +129,21 @@ def test_no_picture_of_what_is_no_number(value: float) -> None:
         charts.bar("x", [charts.Bar("a", value)])
     with pytest.raises(ValueError, match="finite"):
         charts.intervals("x", [charts.Interval("a", value, 0, 1)])
+
+
+@given(
+    st.floats(-1e6, 1e6),
+    st.floats(-1e6, 1e6),
+    st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9)), min_size=1, max_size=6),
+)
+def test_any_points_make_a_picture_with_round_ticks(
+    low: float, high: float, points: list[tuple[float, float]]
+) -> None:
+    _, svg = parts(charts.line("x", [charts.Series("a", points), charts.Series("b", [(low, high)])]))
+    assert 3 <= len(svg.findall(f".//{SVG}text")) <= 20
+    for dot in svg.findall(f".//{SVG}circle"):
+        assert 0 <= float(dot.attrib["cx"]) <= charts.WIDTH
+        assert 0 <= float(dot.attrib["cy"]) <= 300
 
 
 def test_senseless_scales_are_refused() -> None:

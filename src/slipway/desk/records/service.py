@@ -33,8 +33,10 @@ class DjangoPending:
 
     def take(self, limit: int) -> list[Draft]:
         """Return up to ``limit`` drafts that are not marked, oldest first."""
-        # A connection that PostgreSQL closed is noticed and replaced here, once a turn.
-        close_old_connections()
+        # A connection that PostgreSQL closed is noticed and replaced here, once a turn; in a
+        # caller's transaction (seal_now) it must stay.
+        if not connection.in_atomic_block:
+            close_old_connections()
         return [
             Draft(
                 id=row.record_id,

@@ -143,7 +143,11 @@ def _figure(title: str, desc: str, height: float, parts: Sequence[str], table: s
         f' aria-labelledby="t{key} d{key}"><title id="t{key}">{escape(title)}</title>'
         f'<desc id="d{key}">{escape(desc)}</desc>{"".join(parts)}</svg>'
     )
-    markup = f'<figure class="sw-chart"><figcaption>{escape(title)}</figcaption>{svg}{table}</figure>'
+    # On a narrow screen the picture keeps a readable size and scrolls inside its own box.
+    picture = (
+        f'<div class="sw-chart__picture" tabindex="0" role="group" aria-label="{escape(title)}">{svg}</div>'
+    )
+    markup = f'<figure class="sw-chart"><figcaption>{escape(title)}</figcaption>{picture}{table}</figure>'
     return mark_safe(markup)  # noqa: S308  (every text above went through escape)
 
 
@@ -235,6 +239,70 @@ def intervals(
     return _figure(title, said, bottom + 28, parts, table)
 
 
+def _step(span: float) -> float:
+    """Return a round step that divides ``span`` into about four."""
+    rough = span / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough * 0.999)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return round values from ``low`` to ``high``."""
+    step = _step(high - low)
+    first = math.ceil(low / step - 1e-9)
+    return [round((first + n) * step, 10) for n in range(int((high - first * step) / step + 1e-9) + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Where numbers of a line chart lie in the picture."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+    left: float = 64.0
+    right: float = WIDTH - 150.0
+    top: float = 18.0
+    bottom: float = 238.0
+
+    @classmethod
+    def of(cls, points: Sequence[tuple[float, float]]) -> _Plane:
+        xs, ys = [p[0] for p in points] or [0.0], [0.0, *(p[1] for p in points)]
+        x_low, x_high, y_low, y_high = min(xs), max(xs), min(ys), max(ys)
+        # A span that is nothing beside the numbers themselves has no readable ticks.
+        y_high = (
+            y_high
+            if y_high - y_low > 1e-9 * max(1.0, abs(y_high), abs(y_low))
+            else y_low + max(1.0, abs(y_low))
+        )
+        x_wide = x_high - x_low > 1e-9 * max(1.0, abs(x_high), abs(x_low))
+        step = _step(y_high - y_low)
+        return cls(
+            x_low,
+            x_high if x_wide else x_low + max(1.0, abs(x_low)),
+            math.floor(y_low / step + 1e-9) * step,
+            math.ceil(y_high / step - 1e-9) * step,
+        )
+
+    def place(self, x: Number, y: Number) -> tuple[float, float]:
+        return (
+            self.left + (float(x) - self.x_low) / (self.x_high - self.x_low) * (self.right - self.left),
+            self.bottom - (float(y) - self.y_low) / (self.y_high - self.y_low) * (self.bottom - self.top),
+        )
+
+    def axes(self) -> list[str]:
+        parts = []
+        for value in _ticks(self.y_low, self.y_high):
+            _, y = self.place(self.x_low, value)
+            parts.append(_line(self.left, y, self.right, y, _GRID))
+            parts.append(_text(self.left - 8, y + 4, f"{value:g}", anchor="end", fill=_SOFT, size=12))
+        for value in _ticks(self.x_low, self.x_high):
+            x, _ = self.place(value, self.y_low)
+            parts.append(_text(x, self.bottom + 18, f"{value:g}", anchor="middle", fill=_SOFT, size=12))
+        return parts
+
+
 def line(
     title: str, series: Sequence[Series], *, x_label: str = "", y_label: str = "", desc: str = ""
 ) -> SafeString:
@@ -243,33 +311,11 @@ def line(
         raise ValueError(f"a line chart takes at most {len(_DASHES)} series")
     points = [(float(x), float(y)) for s in series for x, y in s.points]
     _finite(*(v for p in points for v in p))
-    xs, ys = [p[0] for p in points] or [0.0, 1.0], [p[1] for p in points] or [0.0, 1.0]
-    x_low, x_high = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
-    y_low, y_high = min(0.0, *ys), max(ys) if max(ys) > min(0.0, *ys) else 1.0
-    left, right, top, bottom = 64.0, WIDTH - 150.0, 16.0, 236.0
-
-    def place(x: Number, y: Number) -> tuple[float, float]:
-        return (
-            left + (float(x) - x_low) / (x_high - x_low) * (right - left),
-            bottom - (float(y) - y_low) / (y_high - y_low) * (bottom - top),
-        )
-
-    parts = []
-    for step in range(5):
-        share = step / 4
-        y = bottom - (bottom - top) * share
-        parts.append(_line(left, y, right, y, _GRID))
-        parts.append(
-            _text(left - 8, y + 4, f"{y_low + (y_high - y_low) * share:g}", anchor="end", fill=_SOFT, size=12)
-        )
-        x = left + (right - left) * share
-        parts.append(
-            _text(
-                x, bottom + 18, f"{x_low + (x_high - x_low) * share:g}", anchor="middle", fill=_SOFT, size=12
-            )
-        )
+    plane = _Plane.of(points)
+    parts = plane.axes()
+    ends: list[float] = []
     for item, colour, dash in zip(series, _LINE_COLOURS, _DASHES, strict=False):
-        placed = [place(x, y) for x, y in item.points]
+        placed = [plane.place(x, y) for x, y in item.points]
         if not placed:
             continue
         path = " ".join(f"{_n(x)},{_n(y)}" for x, y in placed)
@@ -277,16 +323,21 @@ def line(
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"{dashed}/>')
         end_x, end_y = placed[-1]
         parts.append(f'<circle cx="{_n(end_x)}" cy="{_n(end_y)}" r="4" fill="{colour}"/>')
+        # Names of lines that end close together would cover each other.
+        way = 15 if end_y < (plane.top + plane.bottom) / 2 else -15
+        while any(abs(end_y - other) < 15 for other in ends):
+            end_y += way
+        ends.append(end_y)
         parts.append(_text(end_x + 10, end_y + 5, _short(item.name, 18), fill=colour, size=13, weight="700"))
     if x_label:
-        parts.append(_text((left + right) / 2, bottom + 38, x_label, anchor="middle", fill=_SOFT, size=12))
+        middle = (plane.left + plane.right) / 2
+        parts.append(_text(middle, plane.bottom + 38, x_label, anchor="middle", fill=_SOFT, size=12))
     if y_label:
         parts.append(_text(4, 10, y_label, fill=_SOFT, size=12))
     rows = [(s.name, f"{float(x):g}", f"{float(y):g}") for s in series for x, y in s.points]
     said = desc or "; ".join(_said(s) for s in series if s.points) or "No values."
-    return _figure(
-        title, said, bottom + 48, parts, _table(title, ("Series", x_label or "x", y_label or "y"), rows)
-    )
+    table = _table(title, ("Series", x_label or "x", y_label or "y"), rows)
+    return _figure(title, said, plane.bottom + 48, parts, table)
 
 
 def _said(item: Series) -> str:
