@@ -100,8 +100,9 @@ class Stage:
         out, errors = process.communicate(text)
         self._running.remove(process)
         if process.returncode:
-            failed = (_last_object(out) or {}).get("error") or {}
-            reason = (errors or "").strip() or failed.get("title") or "see above"
+            told = _last_object(out) or {}
+            failed = told.get("error") or {}
+            reason = (errors or "").strip() or failed.get("title") or told.get("reason") or "see above"
             raise StepFailed(f"`slipway {' '.join(words)}` failed: {reason}", process.returncode)
         answer = _last_object(out)
         if answer is None:
