@@ -101,7 +101,8 @@ ENDS: dict[str, tuple[Callable[[Site, str, str], None], str]] = {
     ),
     "retire endpoint": (
         lambda site, grant, key: site.change(
-            "UPDATE access_endpoint SET retired_ms = 1 WHERE id = (SELECT endpoint_id FROM access_grant WHERE id = ?)",
+            "UPDATE access_endpoint SET retired_ms = 1"
+            " WHERE id = (SELECT endpoint_id FROM access_grant WHERE id = ?)",
             grant,
         ),
         "endpoint_missing",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -76,7 +77,7 @@ CORPUS: dict[str, bytes] = {
     "host with user": POST + b"Host: a@x\r\n" + AUTH + LENGTH + b"\r\n" + BODY,
     "two hosts in one": POST + b"Host: x, y\r\n" + AUTH + LENGTH + b"\r\n" + BODY,
     "101 headers": POST + HOST + AUTH + LENGTH + b"X: 1\r\n" * 98 + b"\r\n" + BODY,
-    "5,000 headers": POST + HOST + AUTH + LENGTH + b"".join(b"X%d: 1\r\n" % n for n in range(5000)) + b"\r\n" + BODY,
+    "5,000 headers": POST + HOST + AUTH + LENGTH + b"X: 1\r\n" * 5000 + b"\r\n" + BODY,
     "huge header": POST + HOST + AUTH + LENGTH + b"X: " + b"a" * (2 << 20) + b"\r\n\r\n" + BODY,
     "huge header without end": POST + HOST + b"X: " + b"a" * (2 << 20),
     "huge target": POST.replace(b"/v1", b"/" + b"a" * 40_000) + HOST + AUTH + LENGTH + b"\r\n" + BODY,
@@ -120,7 +121,7 @@ def test_none_is_accepted(gateway: Process, key: str, upstream: Upstream, name: 
         status, _, rest = answer.partition(b"\r\n")
         assert status.split()[1] in (b"400", b"404", b"408", b"413", b"415", b"417", b"431"), answer
         assert b"connection: close" in rest.lower()
-        assert answer.count(b"HTTP/1.1") == 1
+        assert answer.count(b"HTTP/1.1 ") == 1
         assert b"error" in rest
     assert len(upstream.requests) == before
 
@@ -178,8 +179,12 @@ def test_keep_alive_serves_one_after_the_other(gateway: Process, key: str) -> No
             assert out.startswith(b"HTTP/1.1 200 OK")
         # A refused request's body is read and dropped; the connection goes on.
         sock.sendall(POST + HOST + LENGTH + b"\r\n")
-        assert b" 401 " in sock.recv(65536)
+        out = b""
+        while not out.endswith(b"}"):
+            out += sock.recv(65536)
+        assert b" 401 " in out
         sock.sendall(BODY)
+        time.sleep(0.2)  # what comes in one read with that body would count as pipelined
         sock.sendall(POST + HOST + auth + LENGTH + b"\r\n" + BODY)
         assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
 
@@ -193,7 +198,8 @@ def test_gateway_still_serves(gateway: Process, key: str) -> None:
 def test_checked_blocks_have_one_reading(data: st.DataObject) -> None:
     """Whatever bytes are put in, an accepted block has one host, one framing and clean lines."""
     piece = st.sampled_from(
-        [b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"Host: x", b"Content-Length: 1", b"Transfer-Encoding: chunked",
+        [b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"Host: x", b"Content-Length: 1",
+         b"Transfer-Encoding: chunked",
          b"POST / HTTP/1.1", b"a", b"\x80", b",", b"host:y"]
     )  # fmt: skip
     extra = b"".join(data.draw(st.lists(piece, max_size=8)))
