@@ -25,7 +25,7 @@ from slipway.evaluation.containment.report import ContainmentReport, PositiveCon
 from slipway.evaluation.sandbox import BaseImage, Opening, Sandbox, SandboxConfig, inside, reaper, tier
 from slipway.evaluation.sandbox.slots import STATE
 
-_SECONDS = 60
+_SECONDS = 120
 _PROGRAM = "/opt/slipway-attempts.pyz"
 INSIDE = tuple(sorted(run.ATTEMPTS, key=lambda name: run.ATTEMPTS[name].__module__ == bombs.__name__))
 """Attempts made inside the sandbox, as root there; the bombs last."""
