@@ -177,7 +177,7 @@ def test_only_the_evaluator_reports(case: Case, who: str) -> None:
     api.post(f"/runs/{case.run}/finish", {"status": "incomplete", "reason": "x"}, expect=409)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=st.lists(st.sampled_from(["pass", "fail", "missing"]), min_size=12, max_size=12))
 def test_the_desk_counts_as_the_statistics_do(case: Case, told: list[str]) -> None:
     from slipway.evaluation.stats import Outcome, Result, summarise

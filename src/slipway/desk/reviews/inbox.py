@@ -37,12 +37,13 @@ def add_source(source: Source) -> None:
         _sources.append(source)
 
 
-def waiting(viewer: Viewer, now: datetime) -> list[Waiting]:
-    """Return what waits for the viewer, the nearest end first."""
-    live = [s for s in Stage if s not in (Stage.RELEASED, Stage.WITHDRAWN)]
-    reviews = queries.open_reviews(viewer, stages=live)
+def waiting(viewer: Viewer, now: datetime) -> tuple[list[Waiting], bool]:
+    """Return what waits for the viewer, the nearest end first, and whether older reviews were left out."""
+    reviews = queries.live_reviews(viewer, limit=queries.PAGE + 1)
+    more = len(reviews) > queries.PAGE
+    reviews = reviews[: queries.PAGE]
     found = [w for source in (_own, *_sources) for w in source(viewer, reviews, now)]
-    return sorted(found, key=lambda w: (w.due is None, w.due or now, -w.review.number))
+    return sorted(found, key=lambda w: (w.due is None, w.due or now, -w.review.number)), more
 
 
 def _own(viewer: Viewer, reviews: list[Review], now: datetime) -> Iterable[Waiting]:

@@ -35,10 +35,12 @@ def index(request: HttpRequest) -> HttpResponse:
     """Show what waits for the viewer."""
     viewer = viewer_of(request)
     now = clock.now()
-    found = inbox.waiting(viewer, now)
+    found, more = inbox.waiting(viewer, now)
     recent = queries.page(viewer, queries.Filters(), limit=5)
     context = {
         "waiting": found,
+        "more": more,
+        "looked_at": queries.PAGE,
         "now": now,
         "recent": [show.row_json(r, now) for r in recent.reviews],
         "drafts": queries.drafts(viewer),
