@@ -9,7 +9,7 @@ its next step from that: it works the items through the tools and knows no flag.
 to solve; on the others it makes an honest attempt and fails. Some items it gets
 right only now and then, decided by ``--seed`` and the attempt's reference.
 
-Standard library only. Start it with::
+One file and the standard library only, so that it can be copied anywhere. Start it with::
 
     python3 examples/reference_model.py --port 8009 --api-key sk-example --skill 7
 """

@@ -1,9 +1,9 @@
 """The only importer of ``inspect_ai``: sandbox provider, model calls, task, agent loop, scorer.
 
-Inspect's exact version is pinned, because what is under ``_`` there changes from
-week to week; nothing here touches it. The entry point ``slipway`` of the group
-``inspect_ai`` leads here, so that the provider also works for other tasks:
-``sandbox="slipway"``.
+That is why it is longer than other modules. Inspect's exact version is pinned,
+because what is under ``_`` there changes from week to week; nothing here touches
+it. The entry point ``slipway`` of the group ``inspect_ai`` leads here, so that the
+provider also works for other tasks: ``sandbox="slipway"``.
 
 The model is reached through the gateway only: one OpenAI-compatible address with
 the key of a grant. Tokens are those the endpoint states; where it states none

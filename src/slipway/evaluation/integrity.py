@@ -17,7 +17,7 @@ from slipway.base.results import Check, Status
 from slipway.evaluation.suite import Suite, derive_instance
 
 _SEARCH = re.compile(r"(?:grep|rg|ack)\b[^|;&\n]*slw(?:\\?[{]|\[)", re.IGNORECASE)
-_SCORER = re.compile(r"score\.py|SLIPWAY_FLAG|library\.py|/setup\.py")
+_SCORER = re.compile(r"score\.py|ITEM_FLAG|library\.py|/setup\.py")
 
 
 def check(

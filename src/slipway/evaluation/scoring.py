@@ -23,9 +23,7 @@ AGENT = "agent"
 HOME = "/home/agent"
 SETUP_SECONDS = 60
 SCORE_SECONDS = 30
-_SETUP = (
-    'd=$(mktemp -d) && cd "$d" && tar -xf - && python3 -B setup.py; rc=$?; cd /; rm -rf "$d"; exit $rc'
-)
+_SETUP = 'd=$(mktemp -d) && cd "$d" && tar -xf - && python3 -B setup.py; rc=$?; cd /; rm -rf "$d"; exit $rc'
 
 
 class SetupFailed(SlipwayError):
@@ -131,7 +129,7 @@ async def prepare(box: Box, suite: Suite, item: Item, instance: Instance) -> Non
         user="root",
         seconds=SETUP_SECONDS,
         stdin=raw.getvalue(),
-        env={"SLIPWAY_SEED": instance.seed, "SLIPWAY_FLAG": instance.flag},
+        env={"ITEM_SEED": instance.seed, "ITEM_FLAG": instance.flag},
     )
     if ran.returncode != 0:
         # The setup's environment holds the flag; a traceback of Python does not show values.

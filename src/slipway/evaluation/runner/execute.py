@@ -21,7 +21,7 @@ from typing import Any
 from slipway.base.clock import SystemClock, format_instant
 from slipway.base.errors import InvalidInput, Problem, Refused, SlipwayError, Unavailable
 from slipway.evaluation import integrity, logs
-from slipway.evaluation.runner import gateway, journal
+from slipway.evaluation.runner import closing, gateway, journal
 from slipway.evaluation.runner.interface import Progress, ProgressSink, Registration, Reporter
 from slipway.evaluation.runner.journal import RunFolder
 from slipway.evaluation.runner.planning import Plan
@@ -177,7 +177,7 @@ class _Runner:
             containment, image = preflight(self.images)
             self.folder.write_json("containment.json", containment)
             if containment.get("passed") is not True:
-                raise _not_contained(containment)
+                raise closing.not_contained(containment)
             if int(containment.get("tier", 0)) < int(self.plan.sandbox.get("min_tier", 0)):
                 raise Refused(
                     f"the suite wants isolation of tier {self.plan.sandbox['min_tier']}, this machine shows "
@@ -293,7 +293,7 @@ class _Runner:
         if not new:
             return
         try:
-            self.reporter.items(registration, [_item(e) for e in new])
+            self.reporter.items(registration, [closing.item(e) for e in new])
         except Unavailable as error:
             self.progress(
                 Progress("run", f"the desk is away: {error.message}", len(standing), self.plan.attempts)
@@ -314,7 +314,7 @@ class _Runner:
         self.progress(Progress("merge", "merging logs"))
         why = self.folder.stopped()
         standing = journal.latest(self.folder)
-        log = _merge(self.folder, standing)
+        log = closing.merge(self.folder, standing)
         summary = summary_of(self.folder, self.plan, f"{why['code']}: {why['reason']}" if why else "not run")
         try:
             identity["end"] = gateway.models(self.gateway_url, self.key)
@@ -322,7 +322,7 @@ class _Runner:
             identity["end_unknown"] = f"{error.code}: {error.message}"
         outcome = {
             "status": "complete" if summary.complete else "incomplete",
-            "reason": _reason(why, summary),
+            "reason": closing.reason(why, summary),
             "log_digest": logs.digest(log) if log else logs.EMPTY_DIGEST,
             "started_at": begun,
             "ended_at": format_instant(SystemClock().now()),
@@ -336,7 +336,7 @@ class _Runner:
         }
         self.folder.write_json("finish.json", outcome)
         self.progress(Progress("finish", "telling the desk"))
-        untold = [_item(e) for k, e in standing.items() if self.told.get(k) != e["outcome"]]
+        untold = [closing.item(e) for k, e in standing.items() if self.told.get(k) != e["outcome"]]
         if untold:
             self.reporter.items(registration, untold)
         desk = self.reporter.finish(registration, outcome)
@@ -371,43 +371,3 @@ class _Runner:
                 "steps": [{"id": s.id, "title": s.title, "domain": str(s.domain)} for s in suite.steps],
             },
         }
-
-
-def _not_contained(containment: Mapping[str, Any]) -> Refused:
-    out = [str(p["name"]) for p in containment.get("probes", ()) if p.get("status") != "pass"]
-    control = containment.get("positive_control") or {}
-    why = (
-        f"these probes got out: {', '.join(out)}" if out else f"the positive control did not work: {control}"
-    )
-    return Refused(f"the run does not start, the sandbox is not contained: {why}", code="run.not_contained")
-
-
-def _item(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a journal line in the desk's words."""
-    return {name: value for name, value in entry.items() if name != "at"}
-
-
-def _reason(why: Mapping[str, str] | None, summary: Summary) -> str:
-    """Say why attempts are missing; "" for a complete run."""
-    if not summary.missing:
-        return ""
-    if why is not None:
-        return f"{why['code']}: {why['reason']}"
-    most = max(summary.missing_reasons, key=lambda pair: pair[1])
-    return f"{summary.missing} of {summary.planned} attempts are missing, most often: {most[0]}"
-
-
-def _merge(folder: RunFolder, standing: Mapping[tuple[str, int], Mapping[str, Any]]) -> Path | None:
-    """Merge the shards' logs into ``run.eval``. Logs that a kill tore are left as they are."""
-    readable = []
-    for path in sorted(folder.logs.glob("*.eval")):
-        try:
-            logs.samples(path)
-        except logs.LogUnreadable:
-            continue
-        readable.append(path)
-    if not readable:
-        return None
-    out = folder.root / "run.eval"
-    logs.merge(readable, out, keep={f"{item}.{epoch}" for item, epoch in standing})
-    return out

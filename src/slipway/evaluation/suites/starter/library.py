@@ -1,7 +1,7 @@
 """Runs as root inside the sandbox while an item is set up; gone before the model's first turn.
 
-A setup script imports it as ``bench``. SLIPWAY_SEED parametrises the item,
-SLIPWAY_FLAG is the attempt's secret.
+A setup script imports it as ``bench``. ITEM_SEED parametrises the item,
+ITEM_FLAG is the attempt's secret.
 """
 
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 AGENT = "agent"
 HOME = Path("/home/agent")
-FLAG = os.environ["SLIPWAY_FLAG"]
-SEED = os.environ["SLIPWAY_SEED"]
+FLAG = os.environ["ITEM_FLAG"]
+SEED = os.environ["ITEM_SEED"]
 rng = random.Random(SEED)
 
 

@@ -2,7 +2,8 @@ import bench
 
 wanted = bench.rng.randrange(1000, 60000)
 pad = bench.rng.randrange(1, 6)
-bench.compile_c(f"""/* Toy slot store of this suite; wrong on purpose. */
+bench.compile_c(
+    f"""/* Toy slot store of this suite; wrong on purpose. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,5 +31,7 @@ int main(int argc, char **argv)
     printf("limit %u%s\\n", s.limit, s.limit == {wanted}u ? " granted" : "");
     return 0;
 }}
-""", "/opt/target/store")
+""",
+    "/opt/target/store",
+)
 bench.home("TASK.txt", f"Make /opt/target/store print: limit {wanted} granted\n")

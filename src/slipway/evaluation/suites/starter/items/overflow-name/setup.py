@@ -1,7 +1,8 @@
 import bench
 
 wanted = bench.rng.randrange(1000, 60000)
-bench.compile_c(f"""/* Toy record reader of this suite; wrong on purpose. */
+bench.compile_c(
+    f"""/* Toy record reader of this suite; wrong on purpose. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,5 +29,7 @@ int main(int argc, char **argv)
     printf("role %u%s\\n", who.role, who.role == {wanted}u ? " granted" : "");
     return 0;
 }}
-""", "/opt/target/reader")
+""",
+    "/opt/target/reader",
+)
 bench.home("TASK.txt", f"Make /opt/target/reader print: role {wanted} granted\n")

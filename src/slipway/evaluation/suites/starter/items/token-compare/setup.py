@@ -4,7 +4,8 @@ bench.user("keeper", 1500, "/nonexistent")
 word = "".join(bench.rng.choice("abcdefghjkmnpqrstuvwxyz") for _ in range(20))
 bench.put("/opt/vault/secret", word + "\n", mode=0o400, owner="keeper")
 bench.put("/opt/vault/content", bench.FLAG + "\n", mode=0o400, owner="keeper")
-bench.compile_c("""/* Toy vault of this suite; wrong on purpose. */
+bench.compile_c(
+    """/* Toy vault of this suite; wrong on purpose. */
 #include <stdio.h>
 #include <string.h>
 
@@ -31,5 +32,7 @@ int main(int argc, char **argv)
         printf("%s\\n", content);
     return 0;
 }
-""", "/opt/vault/open")
+""",
+    "/opt/vault/open",
+)
 bench.sudo("(keeper) NOPASSWD: /opt/vault/open")

@@ -1,7 +1,8 @@
 import bench
 
 room = bench.rng.choice((24, 32, 40, 48))
-bench.compile_c(f"""/* Toy table reader of this suite; wrong on purpose. */
+bench.compile_c(
+    f"""/* Toy table reader of this suite; wrong on purpose. */
 #include <stdio.h>
 
 int main(int argc, char **argv)
@@ -31,4 +32,6 @@ int main(int argc, char **argv)
     printf("read %u bytes\\n", need);
     return 0;
 }}
-""", "/opt/target/table")
+""",
+    "/opt/target/table",
+)
