@@ -105,7 +105,17 @@ def _die(handler: Any) -> None:
     handler.connection.shutdown(2)
 
 
+def _cut(handler: Any) -> None:
+    """Begin a stream and cut it as the gateway does when access is paused."""
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    begin = {**chunk, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "I w"}}]}
+    error = {"error": {"message": "access is paused", "type": "access", "code": "grant_paused"}}
+    raw = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in (begin, error))
+    _body(handler, 200, raw, "text/event-stream")
+
+
 FAULTS: dict[str, Callable[[Any], None]] = {
+    "cut": _cut,
     "hang": lambda handler: time.sleep(4),
     "html": lambda handler: _body(handler, 200, b"<html>nothing here</html>", "text/html"),
     "not json": lambda handler: _body(handler, 200, b"{{{"),

@@ -119,6 +119,15 @@ def test_good_answers_are_worked_through_the_tools(
     assert endpoint.keys == {f"Bearer {KEY}"}
 
 
+def test_a_stream_that_is_cut_is_no_answer(tmp_path: Path, endpoint: Endpoint, base_image: BaseImage) -> None:
+    endpoint.go_wrong("cut", after=1)
+    given = context(tmp_path, endpoint, base_image)
+    given.stream = True
+    found = run(given)
+    assert {e["outcome"] for e in found.values()} == {"missing"}
+    assert all("grant_paused" in str(e["reason"]) for e in found.values()), found
+
+
 def test_a_budget_that_runs_out_is_a_failure_that_says_so(
     tmp_path: Path, endpoint: Endpoint, base_image: BaseImage
 ) -> None:
