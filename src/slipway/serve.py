@@ -150,7 +150,7 @@ def _url(host: str, port: int) -> str:
 def services(options: UpOptions) -> list[Service]:
     """Return what is to be started, ports chosen; raise naming every port that is taken."""
     data = DataDirectory(options.data)
-    problems = ProblemList("the addresses to listen on")
+    problems = ProblemList("choice of addresses")
     ports = {
         "review": (options.desk_host, options.desk_port, "review desk", "--desk-port"),
         "gateway": (options.gateway_host, options.gateway_port, "gateway", "--gateway-port"),
