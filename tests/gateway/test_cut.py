@@ -41,6 +41,12 @@ class Stream:
             assert more, self.data[-500:]
             self.data += more
 
+    def record(self, site: Site) -> dict[str, Any] | None:
+        """Return the close record of this exchange, once there is one."""
+        exchange = self.data.partition(b"x-gateway-request-id: ")[2][:36].decode()
+        bodies = (r["body"] for r in site.records("exchange.closed"))
+        return next((body for body in bodies if body["exchange"] == exchange), None)
+
     def rest(self) -> bytes:
         """Read to the end of the connection."""
         try:
@@ -122,10 +128,10 @@ def test_live_stream_ends_with_a_whole_error_event(
     assert all(json.loads(chunk.removeprefix(b"data: "))["model"] == ALIAS for chunk in chunks)
     until(lambda: upstream.live == 0, what="the upstream to be released")
     assert error(call(gateway, key))[0] in (401, 403)
-    closed = [r["body"] for r in site.records("exchange.closed")]
-    until(lambda: site.records("exchange.closed")[-1]["body"]["outcome"] == code, what="the record")
-    closed = [r["body"] for r in site.records("exchange.closed")]
-    assert closed[-1]["chunks"] == len(chunks)
+    until(lambda: stream.record(site) is not None, what="the record")
+    record = stream.record(site)
+    assert record is not None
+    assert (record["outcome"], record["status"], record["chunks"]) == (code, 403, len(chunks))
     if how == "retire endpoint":
         site.change("UPDATE access_endpoint SET retired_ms = NULL")
 

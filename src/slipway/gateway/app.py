@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from slipway.gateway.limits import Limits
 from slipway.gateway.live import Live, Registry
 from slipway.gateway.protocol import GatewayProtocol
 from slipway.gateway.refusal import Refusal
-from slipway.gateway.serving import Send, Services, Serving
+from slipway.gateway.serving import Services, Serving
 from slipway.gateway.store.sqlite import SqliteControl
 from slipway.gateway.upstream import Upstreams
 from slipway.gateway.upstream_secret import load_or_create
@@ -36,6 +37,7 @@ _FAR = 1 << 62
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class ClientGone(Exception):
@@ -102,6 +104,7 @@ class Gateway:
     def _tick(self) -> None:
         """Every 50 ms: the lease, and windows that end. It needs no store, so it works without one."""
         self._tick_handle = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+        self._live.tick(time.monotonic())
         if not self._follower.fresh:
             if self._live:
                 self._live.cut_all(refusal.stale)
@@ -183,7 +186,7 @@ class Gateway:
         live = Live(exchange, task, connection)
         connection.on_lost = lambda: live.cut(Refusal(499, CLIENT_GONE, "The client left."))
         self._live.add(live)
-        serving = Serving(self._services, live, target, key, send)
+        serving = Serving(self._services, live, target, key)
         try:
             await serving.run(call, payload, body)
         finally:

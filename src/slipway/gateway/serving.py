@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Coroutine, MutableMapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import ClientResponse
 
@@ -17,7 +15,8 @@ from slipway.gateway.exchange import CLIENT_GONE, COMPLETED, Closed, Stage
 from slipway.gateway.families import openai
 from slipway.gateway.ledger import Ledger, commits_content
 from slipway.gateway.limits import Limits
-from slipway.gateway.live import Live
+from slipway.gateway.live import Late, Live
+from slipway.gateway.outlet import Outlet
 from slipway.gateway.refusal import Refusal
 from slipway.gateway.sse import EventTooLong, Splitter
 from slipway.gateway.upstream import Target, Upstreams
@@ -28,8 +27,11 @@ _log = logging.getLogger("slipway.gateway")
 # that a client that does not read has at most a few of them to read after access has ended.
 SLICE = 16 * 1024
 
-Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
-Headers = list[tuple[bytes, bytes]]
+# A client that reads nothing for so long is dropped.
+DRAIN_SECONDS = 60
+
+_JSON = b"application/json"
+_EVENTS = b"text/event-stream; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,14 @@ class Services:
 class Serving:
     """One exchange being served, from its open record to its close record."""
 
-    def __init__(self, services: Services, live: Live, target: Target, key: str, send: Send) -> None:
+    def __init__(self, services: Services, live: Live, target: Target, key: str) -> None:
         self._services = services
         self._live = live
         self._exchange = live.exchange
         self._target = target
-        self._send = send
+        self._outlet = Outlet(live.connection)
+        self._patience = target.secret.timeout_seconds
+        self._content_type = _EVENTS if live.exchange.stream else _JSON
         policy = live.exchange.access.grant.content_policy
         self._salt = records.exchange_salt(key, live.exchange.id) if commits_content(policy) else None
         self._stream: openai.ChatStream | None = None
@@ -88,7 +92,9 @@ class Serving:
     async def _plain(self, payload: bytes) -> None:
         response = await self._ask(payload, stream=False)
         try:
-            data = await self._live.wait(upstream.read_all(response))
+            data = await self._live.wait(upstream.read_all(response), self._patience)
+        except Late as error:
+            raise upstream.failure(error, began=True) from None
         finally:
             # When the body has ended the connection is back in the pool already and this does nothing.
             response.close()
@@ -101,11 +107,12 @@ class Serving:
         data = openai.alias_model(data, openai.alias_field(self._exchange.access.grant.model_alias))
         self._hash.update(data)
         await self._complete()
-        headers = self._headers(b"application/json")
-        headers.append((b"content-length", str(len(data)).encode("ascii")))
-        self._started = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._write(data, last=True)
+        if len(data) <= SLICE:
+            self._started = True
+            self._outlet.whole(self._headers(self._content_type), data)
+        else:
+            await self._write(data, last=True)
+        await self._flushed()
 
     async def _relay(self, call: openai.Call, payload: bytes) -> None:
         response = await self._ask(payload, stream=True)
@@ -115,10 +122,12 @@ class Serving:
         stream = self._stream = openai.ChatStream(alias, wants_usage=call.wants_usage)
         try:
             while not stream.done:
-                data = await self._live.wait(upstream.read_some(response))
+                data = await self._live.wait(response.content.readany(), self._patience)
                 if not data:
                     raise upstream.broken_off()
                 await self._forward(stream, splitter, data)
+        except upstream.ERRORS as error:
+            raise upstream.failure(error, began=True) from None
         except EventTooLong:
             raise upstream.bad_answer() from None
         finally:
@@ -134,45 +143,56 @@ class Serving:
         self._tokens = stream.tokens
         if stream.done:
             await self._complete()
-            await self._begin_stream()
             await self._write(out, last=True)
+            await self._flushed()
             return
         if out:
-            await self._begin_stream()
             await self._write(out, last=False)
         if stream.failed is not None:
             raise Refusal(
                 502, stream.failed, "The model's endpoint failed in the middle of its answer; try again."
             )
 
-    async def _begin_stream(self) -> None:
-        if self._started:
-            return
-        self._started = True
-        headers = self._headers(b"text/event-stream; charset=utf-8")
-        headers.append((b"cache-control", b"no-store"))
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-
     async def _write(self, data: bytes, *, last: bool) -> None:
-        """Release ``data``; with ``last``, end the answer and wait until it has left."""
-        exchange = self._exchange
-        for at in range(0, len(data) or 1, SLICE):
+        """Release ``data`` as a chunked answer's next part; with ``last``, end the answer."""
+        exchange, outlet = self._exchange, self._outlet
+        for at in range(0, len(data), SLICE):
             if not exchange.releasable:
                 raise exchange.cut or refusal.unrecorded()
-            more = not last or at + SLICE < len(data)
             part = data if len(data) <= SLICE else data[at : at + SLICE]
-            await self._live.wait(self._send({"type": "http.response.body", "body": part, "more_body": more}))
-        if last and self._live.connection.blocked:
+            if self._started:
+                outlet.part(part)
+            else:
+                self._started = True
+                outlet.begin(self._headers(self._content_type), part)
+            if outlet.blocked:
+                await self._drained()
+        if last:
+            outlet.end()
+
+    async def _drained(self) -> None:
+        """Wait until the client has read what was written; one that does not is dropped."""
+        try:
+            await self._live.wait(self._live.connection.drained(), DRAIN_SECONDS)
+        except Late:
+            self._live.connection.abort()
+            raise Refusal(499, CLIENT_GONE, "The client did not read its answer.") from None
+
+    async def _flushed(self) -> None:
+        """Stay until the client has read the end, so that a cut can still drop what it has not."""
+        if self._outlet.blocked:
             await self._live.connection.drained()
 
     async def _ask(self, payload: bytes, *, stream: bool) -> ClientResponse:
         post = self._services.upstreams.post(self._target, self._exchange.route, payload)
-        response = await self._live.wait(post)
         try:
-            why = await self._live.wait(upstream.usable(response, stream=stream))
-        except Refusal:
-            response.close()
-            raise
+            response = await self._live.wait(post, self._patience)
+            if response.status == 200:
+                why = upstream.usable(response, stream=stream)
+            else:
+                why = await self._live.wait(upstream.not_ok(response), self._patience)
+        except Late as error:
+            raise upstream.failure(error, began=False) from None
         if why is not None:
             response.close()
             raise why
@@ -197,7 +217,8 @@ class Serving:
             if connection.blocked or exchange.stage is Stage.CLOSED:
                 connection.abort()
             else:
-                await self._send({"type": "http.response.body", "body": openai.error_event(why)})
+                self._outlet.part(openai.error_event(why))
+                self._outlet.end()
         if exchange.stage in (Stage.OPEN, Stage.UPSTREAM, Stage.RELAYING):
             self._settle(why.code, why.status)
             try:
@@ -227,13 +248,12 @@ class Serving:
     def _commit(self, name: str, content: hashlib._Hash) -> str | None:
         return None if self._salt is None else records.commitment(self._salt, name, content.hexdigest())
 
-    def _headers(self, content_type: bytes) -> Headers:
+    def _headers(self, content_type: bytes) -> bytes:
         exchange = self._exchange.id.encode("ascii")
-        return [
-            (b"content-type", content_type),
-            (b"x-request-id", exchange),
-            (b"x-gateway-request-id", exchange),
-        ]
+        return (
+            b"content-type: %b\r\ncache-control: no-store\r\nx-request-id: %b\r\nx-gateway-request-id: %b\r\n"
+            % (content_type, exchange, exchange)
+        )
 
     def _now(self) -> int:
         return to_ms(self._services.clock.now())

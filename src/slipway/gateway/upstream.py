@@ -27,6 +27,7 @@ CONNECT_SECONDS = 10
 # would fail a request that must not be repeated.
 KEEPALIVE_SECONDS = 4
 MAX_ANSWER_BYTES = 32 << 20
+ERRORS = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError)
 _MAX_OPEN = 256
 _MAX_ERROR_BYTES = 16_384
 _KNOWN_CODES = frozenset(
@@ -119,7 +120,7 @@ class Upstreams:
                 allow_redirects=False,
                 timeout=target.timeout,
             )
-        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
+        except ERRORS as error:
             raise failure(error, began=False) from None
 
 
@@ -195,25 +196,23 @@ async def read_all(response: aiohttp.ClientResponse) -> bytes:
                 raise bad_answer()
             parts.append(data)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-    except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
+    except ERRORS as error:
         raise failure(error, began=True) from None
 
 
-async def read_some(response: aiohttp.ClientResponse) -> bytes:
-    """Return what has arrived, empty at the end; :class:`Refusal` 502 or 504."""
-    try:
-        return await response.content.readany()
-    except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
-        raise failure(error, began=True) from None
-
-
-async def usable(response: aiohttp.ClientResponse, *, stream: bool) -> Refusal | None:
-    """Say why an answer cannot be relayed, by status, encoding and type; ``None`` when it can."""
-    if response.status != 200:
-        code = None
-        if response.status in (400, 413, 415, 422):
+async def not_ok(response: aiohttp.ClientResponse) -> Refusal:
+    """Say what an answer with another status than 200 means."""
+    code = None
+    if response.status in (400, 413, 415, 422):
+        try:
             code = _known_code(await response.content.read(_MAX_ERROR_BYTES))
-        return refused_by_upstream(response.status, response.headers.get("Retry-After"), code)
+        except ERRORS as error:
+            return failure(error, began=True)
+    return refused_by_upstream(response.status, response.headers.get("Retry-After"), code)
+
+
+def usable(response: aiohttp.ClientResponse, *, stream: bool) -> Refusal | None:
+    """Say why an answer of status 200 cannot be relayed, by encoding and type; ``None`` when it can."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return bad_answer()
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -246,6 +245,6 @@ def _target(secret: Upstream) -> Target:
         secret,
         {"/v1/chat/completions": base / "chat/completions"},
         headers,
-        aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=secret.timeout_seconds),
+        aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         needle,
     )

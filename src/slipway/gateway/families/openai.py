@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json.scanner import make_scanner
 from typing import Any, NoReturn
 
 from slipway.base.errors import ProblemList
@@ -49,7 +50,10 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+_decode = _decoder.decode
+# typeshed says that a scanner is made from a scanner; it is made from a decoder.
+_scan = make_scanner(_decoder)  # type: ignore[arg-type]
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
@@ -220,11 +224,12 @@ class ChatStream:
 
     def _chunk(self, event: bytes) -> bytes:
         try:
-            value = _decode(event[6:].decode("utf-8"))
-        except (ValueError, RecursionError):
+            # Straight to the C scanner: this runs once a chunk.
+            value, end = _scan(text := event.decode("utf-8"), 6)
+        except (ValueError, RecursionError, StopIteration):
             self.failed = "upstream_bad_answer"
             return b""
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not text[end:].isspace():
             self.failed = "upstream_bad_answer"
             return b""
         if value.get("error"):
