@@ -158,7 +158,7 @@ def welcome(request: HttpRequest, secret: str) -> HttpResponse:
             # allauth asks for a recent sign-in before it lets a passkey be added; this was one.
             record_authentication(request, person, "sign_in_link", reauthenticated=True)
             forget(request)
-            return redirect("home") if password else redirect("mfa_add_webauthn")
+            return redirect("/" if password else "mfa_add_webauthn")
     status = 422 if request.method == "POST" else 200
     return render(request, "accounts/welcome.html", {"form": form, "person": link.person}, status=status)
 

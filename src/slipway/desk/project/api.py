@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import logging
-
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError, ValidationError
 
 from slipway.base.errors import InvalidInput, NotFound, Problem, SlipwayError
+from slipway.desk.access.api import router as access
+from slipway.desk.accounts.api import router as accounts
 from slipway.desk.accounts.api_auth import desk_auth
+from slipway.desk.determinations.api import router as determinations
 from slipway.desk.project import errors
-
-_log = logging.getLogger("slipway.desk.api")
+from slipway.desk.records.api import router as records
+from slipway.desk.reviews.api import router as reviews
+from slipway.desk.runs.api import router as runs
 
 api = NinjaAPI(
     title="Slipway review desk",
@@ -30,10 +30,12 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 
-for _app in ("accounts", "records", "reviews", "access", "runs", "determinations"):
-    _module = f"slipway.desk.{_app}.api"
-    if importlib.util.find_spec(_module) is not None:
-        api.add_router("", importlib.import_module(_module).router, tags=[_app])
+api.add_router("", accounts, tags=["accounts"])
+api.add_router("", records, tags=["records"])
+api.add_router("", reviews, tags=["reviews"])
+api.add_router("", access, tags=["access"])
+api.add_router("", runs, tags=["runs"])
+api.add_router("", determinations, tags=["determinations"])
 
 
 @api.exception_handler(SlipwayError)

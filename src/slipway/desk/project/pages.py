@@ -11,13 +11,6 @@ from django.views.decorators.http import require_safe
 
 @require_safe
 @login_required
-def home(request: HttpRequest) -> HttpResponse:
-    """Show the first page where no app to the right has an inbox."""
-    return render(request, "theme/home.html")
-
-
-@require_safe
-@login_required
 def keyboard(request: HttpRequest) -> HttpResponse:
     """Show the keyboard shortcuts (also where JavaScript is off)."""
     return render(request, "theme/keyboard.html")

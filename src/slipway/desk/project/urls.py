@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
@@ -11,18 +9,11 @@ from django.urls import URLPattern, URLResolver, include, path
 from slipway.desk.project import pages
 from slipway.desk.project.api import api
 
-
-def _present(*apps: str) -> list[URLResolver]:
-    found = []
-    for app in apps:
-        module = f"slipway.desk.{app}.urls"
-        if importlib.util.find_spec(module) is not None:
-            found.append(path("", include(module)))
-    return found
-
-
 urlpatterns: list[URLPattern | URLResolver] = [
-    *_present("reviews", "access", "runs", "determinations"),
+    path("", include("slipway.desk.reviews.urls")),
+    path("", include("slipway.desk.access.urls")),
+    path("", include("slipway.desk.runs.urls")),
+    path("", include("slipway.desk.determinations.urls")),
     path("", include("slipway.desk.accounts.urls")),
     path("", include("slipway.desk.records.urls")),
     path("accounts/", include("allauth.urls")),
@@ -30,7 +21,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs", pages.api_docs, name="api_docs"),
     path("keyboard/", pages.keyboard, name="keyboard"),
     path("healthz", pages.healthz, name="healthz"),
-    path("", pages.home, name="home"),
 ]
 if settings.DEBUG:
     # Read-only, and only where somebody works on the desk itself: an admin is no way to run reviews.

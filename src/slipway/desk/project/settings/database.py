@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -70,8 +69,3 @@ def from_environment(data: str) -> dict[str, dict[str, Any]]:
     from pathlib import Path
 
     return {"default": sqlite(str(DataDirectory(Path(data)).desk_db))}
-
-
-def present_apps(*names: str) -> list[str]:
-    """Return those desk apps that are part of this installation, in order."""
-    return [n for n in names if importlib.util.find_spec(f"slipway.desk.{n}.apps") is not None]
