@@ -53,7 +53,12 @@ def error(answer: tuple[int, dict[str, Any], dict[str, str]]) -> tuple[int, str]
     return status, body["error"]["code"]
 
 
-@pytest.mark.parametrize("key", [None, "", "sk-abc", "slw_short", keys.new_key(), keys.new_key()[:-1] + "!"])
+@pytest.mark.parametrize(
+    "key",
+    [None, "", "sk-abc", "slw_short", keys.new_key(), keys.new_key()[:-1] + "!"],
+    # Named: xdist's workers must collect the same names, and these keys are random.
+    ids=["none", "empty", "foreign", "short", "unknown", "malformed"],
+)
 def test_missing_malformed_and_unknown_keys_get_the_same_401(gateway: Process, key: str | None) -> None:
     assert error(call(gateway, key)) == (401, "invalid_api_key")
 

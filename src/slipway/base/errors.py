@@ -79,9 +79,7 @@ class InvalidInput(SlipwayError):
     code = "input.invalid"
     status = 422
 
-    def __init__(
-        self, problems: Iterable[Problem], *, what: str = "input", code: str | None = None
-    ) -> None:
+    def __init__(self, problems: Iterable[Problem], *, what: str = "input", code: str | None = None) -> None:
         self.problems = tuple(problems)
         if not self.problems:
             raise ValueError("InvalidInput needs at least one problem")
@@ -155,8 +153,6 @@ def problems_from_json(body: Mapping[str, Any]) -> tuple[Problem, ...]:
     for item in body.get("errors") or ():
         if isinstance(item, Mapping):
             found.append(
-                Problem(
-                    str(item.get("field", "?")), str(item.get("problem", "?")), str(item.get("fix", "?"))
-                )
+                Problem(str(item.get("field", "?")), str(item.get("problem", "?")), str(item.get("fix", "?")))
             )
     return tuple(found)
