@@ -120,9 +120,10 @@ class _Stand:
         )
         work.start()
         told: set[str] = set()
+        tail = runner.journal.Tail(context.folder)
         while work.is_alive():
-            work.join(0.1)
-            standing = runner.journal.latest(context.folder)
+            work.join(0.2)
+            standing = tail.look()
             new = [e for (item, _), e in standing.items() if item not in told]
             if new:
                 reporter.items(run, new)

@@ -239,3 +239,19 @@ def test_integrity_flags_another_attempts_flag_and_a_search_for_flags(tmp_path: 
     )  # fmt: skip
     flagged = {c.name for c in checks if c.status == "fail"}
     assert flagged == {"flags of other attempts", "looking for the flag or the scorer", "model identity"}
+
+
+def test_a_torn_line_is_ignored_and_the_whole_ones_stand(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run").create()
+    tail = journal.Tail(folder)
+    book = journal.Journal(folder, "1-0")
+    entry = {"item": "a", "epoch": 1, "outcome": "missing", "reason": "x"}
+    book.add(entry, b"{}")
+    assert tail.look()["a", 1]["outcome"] == "missing"
+    with (folder.journal / "1-0.jsonl").open("ab") as file:
+        file.write(b'{"item": "b", "epo')
+    assert set(tail.look()) == {("a", 1)}
+    journal.Journal(folder, "2-0").add({**entry, "outcome": "pass"})
+    journal.Journal(folder, "3-0").add(entry)
+    assert tail.look()["a", 1]["outcome"] == "pass", "a verdict stands against a later loss"
+    assert journal.latest(folder) == tail.look()

@@ -169,6 +169,9 @@ class _Runner:
     progress: ProgressSink
     told: dict[tuple[str, int], str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._tail = journal.Tail(self.folder)
+
     def drive(self, preflight: Preflight) -> RunResult:
         """Go through all steps; see the module's text for their order."""
         with _alone(self.folder):
@@ -284,7 +287,7 @@ class _Runner:
 
     def _look(self, registration: Registration) -> None:
         """Tell desk and person what is new in the journal. A desk that is away is told at the end."""
-        standing = journal.latest(self.folder)
+        standing = self._tail.look()
         passed = sum(e["outcome"] == "pass" for e in standing.values())
         missing = sum(e["outcome"] == "missing" for e in standing.values())
         message = f"{registration.ref}: working the items"

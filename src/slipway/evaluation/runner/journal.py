@@ -160,27 +160,53 @@ class Journal:
         return digest
 
 
+class Tail:
+    """Reads journals as they grow: each look reads only what was added since the last."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._offsets: dict[Path, int] = {}
+        self._standing: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def look(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """Return the standing entry of every attempt: a scored one is never replaced by a missing one."""
+        for path in sorted(self._folder.journal.glob("*.jsonl")):
+            offset = self._offsets.get(path, 0)
+            if path.stat().st_size == offset:
+                continue
+            with path.open("rb") as file:
+                file.seek(offset)
+                raw = file.read()
+            # A line without its end is being written, or was torn off; it is looked at again.
+            whole = raw[: raw.rfind(b"\n") + 1]
+            self._offsets[path] = offset + len(whole)
+            for line in _lines(whole):
+                key = (str(line["item"]), int(line["epoch"]))
+                before = self._standing.get(key)
+                if before is None or before["outcome"] == "missing":
+                    self._standing[key] = line
+        return dict(self._standing)
+
+
 def entries(folder: RunFolder) -> Iterator[dict[str, Any]]:
     """Yield every whole journal line; files in the order of their names, lines in the order written."""
     for path in sorted(folder.journal.glob("*.jsonl")):
-        for raw in path.read_bytes().split(b"\n"):
-            try:
-                line = json.loads(raw)
-            except ValueError:
-                continue
-            if isinstance(line, dict) and "item" in line and "epoch" in line:
-                yield line
+        yield from _lines(path.read_bytes())
+
+
+def _lines(raw: bytes) -> Iterator[dict[str, Any]]:
+    for part in raw.split(b"\n"):
+        try:
+            line = json.loads(part)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and "item" in line and "epoch" in line:
+            yield line
 
 
 def latest(folder: RunFolder) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return the standing entry of every attempt: a scored one is never replaced by a missing one."""
-    standing: dict[tuple[str, int], dict[str, Any]] = {}
-    for line in entries(folder):
-        key = (str(line["item"]), int(line["epoch"]))
-        before = standing.get(key)
-        if before is None or before["outcome"] == "missing":
-            standing[key] = line
-    return standing
+    """Return the standing entry of every attempt (see :class:`Tail`)."""
+    return Tail(folder).look()
 
 
 def outcomes(folder: RunFolder) -> list[Outcome]:
