@@ -25,6 +25,7 @@ from slipway.desk.accounts.viewer import SYSTEM, Viewer
 from slipway.desk.records.site_keys import site
 from slipway.desk.reviews import actions as reviews
 from slipway.desk.reviews import packs, policy
+from slipway.desk.reviews.chain import announce, note
 from slipway.desk.reviews.models import Participation, Review
 from slipway.desk.reviews.receipts import Receipt
 from slipway.desk.reviews.sequence import next_number
@@ -98,9 +99,9 @@ def set_endpoint(*, acting: Viewer, ref: str, given: EndpointInput) -> tuple[End
         grant.save(update_fields=["endpoint_id"])
     touch()
     if first:
-        reviews.announce(review, "gateway", at)
+        announce(review, "gateway", at)
     body = {"model_alias": made.model_alias, "seal_key": made.seal_key_id, "replaces": old is not None}
-    return made, reviews.note(acting, "endpoint.sealed", review, body, at)
+    return made, note(acting, "endpoint.sealed", review, body, at)
 
 
 @transaction.atomic
@@ -161,7 +162,7 @@ def propose(*, acting: Viewer, ref: str, given: GrantInput) -> tuple[Grant, Rece
         own_state=str(GrantState.DRAFT),
         days=(given.request.days or length) if waiting and given.request.not_after is None else None,
     )
-    return grant, reviews.note(acting, "grant.proposed", review, _terms_body(grant), at)
+    return grant, note(acting, "grant.proposed", review, _terms_body(grant), at)
 
 
 def _party(review: Review, asked: str) -> str:
@@ -223,7 +224,7 @@ def change(*, acting: Viewer, ref: str, act: GrantAct) -> tuple[Grant, Receipt]:
         _fit(grant, review, at)
     enforce(review, [grant], at)
     body = {"grant": grant.ref, "party": grant.party}
-    return grant, reviews.note(acting, _RECORDS[act], review, body, at)
+    return grant, note(acting, _RECORDS[act], review, body, at)
 
 
 @transaction.atomic
@@ -251,7 +252,7 @@ def add_key(*, acting: Viewer, ref: str, label: str) -> NewKey:
     )
     touch()
     body = {"grant": grant.ref, "key_hint": key.hint}
-    return NewKey(key, secret, reviews.note(acting, "key.issued", review, body, at))
+    return NewKey(key, secret, note(acting, "key.issued", review, body, at))
 
 
 @transaction.atomic
@@ -270,7 +271,7 @@ def revoke_key(*, acting: Viewer, key_id: str) -> tuple[Key, Receipt]:
     key.state, key.revoked_ms = "revoked", to_ms(at)
     key.save(update_fields=["state", "revoked_ms"])
     touch()
-    return key, reviews.note(acting, "key.revoked", review, {"grant": grant.ref, "key_hint": key.hint}, at)
+    return key, note(acting, "key.revoked", review, {"grant": grant.ref, "key_hint": key.hint}, at)
 
 
 def _take(acting: Viewer, ref: str) -> tuple[Grant, Review, datetime]:
@@ -356,7 +357,7 @@ class Follower:
             _kill_keys(grant, at)
             type = "grant.expired" if clocked else "grant.ended"
             body = {"grant": grant.ref, "party": grant.party, "reason": reason}
-            reviews.note(acting, type, review, body, at)
+            note(acting, type, review, body, at)
         enforce(review, grants, at)
 
 

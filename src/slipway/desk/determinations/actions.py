@@ -19,6 +19,7 @@ from slipway.desk.determinations.models import Determination, Report
 from slipway.desk.determinations.report import Built
 from slipway.desk.reviews import actions as reviews
 from slipway.desk.reviews import policy
+from slipway.desk.reviews.chain import note
 from slipway.desk.reviews.receipts import Receipt
 from slipway.desk.runs import actions as run_actions
 from slipway.desk.runs import queries as runs
@@ -59,7 +60,7 @@ def determine(*, acting: Viewer, ref: str, given: DeterminationInput) -> tuple[D
         salt=secrets.token_bytes(32),
     )
     reviews.mark_determined(acting=acting, review=review, at=at)
-    receipt = reviews.note(
+    receipt = note(
         acting,
         "determination.recorded",
         review,
@@ -115,7 +116,7 @@ def issue(*, acting: Viewer, ref: str, built: Built) -> tuple[Report, Receipt]:
         )
     last = Report.objects.filter(review=review).order_by("-edition").values_list("edition", flat=True).first()
     body = {**built.issued, "edition": (last or 0) + 1, "determination": newest.record}
-    receipt = reviews.note(acting, "report.issued", review, body, at)
+    receipt = note(acting, "report.issued", review, body, at)
     made = Report.objects.create(
         review=review,
         determination=newest,

@@ -24,7 +24,7 @@ from slipway.desk.records import queries as records
 from slipway.desk.records.site_keys import desk_signer, party_signer, site
 from slipway.desk.reviews import clock, packs, policy
 from slipway.desk.reviews import queries as reviews
-from slipway.desk.reviews.actions import names_of
+from slipway.desk.reviews.chain import names_of
 from slipway.desk.reviews.models import Review
 from slipway.desk.runs import results
 from slipway.evaluation import dossier as dossiers

@@ -18,6 +18,7 @@ from slipway.desk.accounts.viewer import Viewer
 from slipway.desk.records.queries import is_sealed
 from slipway.desk.reviews import actions as reviews
 from slipway.desk.reviews import packs, policy
+from slipway.desk.reviews.chain import note
 from slipway.desk.reviews.models import Review
 from slipway.desk.reviews.receipts import Receipt
 from slipway.desk.reviews.sequence import next_number
@@ -64,7 +65,7 @@ def register(*, acting: Viewer, ref: str, given: PlanInput) -> tuple[Run, Receip
         "rule": rule.as_dict(),
         "pack_digest": review.pack_id,
     }
-    receipt = reviews.note(acting, "run.registered", review, body, at)
+    receipt = note(acting, "run.registered", review, body, at)
     run.registration = receipt.record
     run.save()
     return run, receipt
@@ -129,7 +130,7 @@ def start(*, acting: Viewer, ref: str, containment: Mapping[str, Any]) -> tuple[
         "tier": tier if isinstance(tier, int | str) else None,
         "probes": len(containment["probes"]),
     }
-    return run, reviews.note(acting, "run.resumed" if resumed else "run.started", review, body, at)
+    return run, note(acting, "run.resumed" if resumed else "run.started", review, body, at)
 
 
 def _not_contained(report: Mapping[str, Any]) -> str:
@@ -165,7 +166,7 @@ def report_items(*, acting: Viewer, ref: str, items: Sequence[ItemInput]) -> tup
     values = [_item_values(i) for i in items]
     commitment = hmac.digest(bytes(run.salt), canon.dumps(values), "sha256").hex()
     body = {"run": run.ref, "items": len(items), "commitment": commitment}
-    return run, reviews.note(acting, "run.items", review, body, at)
+    return run, note(acting, "run.items", review, body, at)
 
 
 def _item_values(item: ItemInput) -> dict[str, Any]:
@@ -291,7 +292,7 @@ def _finish(
         "missing": int(computed.statistics["missing"]),
         "statistics_commitment": commitment,
     }
-    return run, reviews.note(acting, "run.finished", review, body, at)
+    return run, note(acting, "run.finished", review, body, at)
 
 
 def disclose(run: Run) -> None:

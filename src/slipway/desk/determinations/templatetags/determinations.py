@@ -19,6 +19,12 @@ def count_to(value: Any) -> range:
     return range(1, int(value) + 1)
 
 
+@register.filter
+def is_long(value: Any) -> bool:
+    """Say whether a cell holds a word (a digest) that must be broken to fit a page."""
+    return any(len(word) > 36 for word in str(value).split())
+
+
 @register.simple_tag
 def interval_figure(block: Mapping[str, Any]) -> SafeString:
     """Return estimates with their intervals as a chart with its numbers beneath."""
