@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slipway.base.errors import InvalidInput, Problem, Unavailable
 
@@ -117,7 +118,7 @@ def import_tar(directory: Path, tar: Path, *, digest: str | None = None) -> Base
         root.mkdir()
         try:
             with tarfile.open(tar) as archive:
-                archive.extractall(root, numeric_owner=True, filter=_accept)  # noqa: S202 -- filtered
+                _unpack(archive, root)
         except (OSError, KeyError, tarfile.TarError) as error:
             raise _bad_tar(tar, f"cannot be unpacked: {error}") from error
         if not os.path.lexists(root / "bin" / "sh") and not os.path.lexists(root / "usr" / "bin" / "sh"):
@@ -182,17 +183,38 @@ def _bad_tar(tar: Path, problem: str) -> InvalidInput:
     return InvalidInput([Problem("tar", f"{tar} {problem}", fix)], what="base image")
 
 
+class _Unwanted(tarfile.TarError):
+    """A member that an image may not have; tarfile's own names for this came with Python 3.11.4."""
+
+
+def _unpack(archive: tarfile.TarFile, root: Path) -> None:
+    """Extract member by member, each looked at when all before it are on disk.
+
+    Not by tarfile's filters: Debian 12's Python 3.11.2 has none, and newer ones
+    want to be told that we look ourselves.
+    """
+    told: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
+    wanted = (_accept(member, str(root)) for member in archive)
+    archive.extractall(root, members=wanted, numeric_owner=True, **told)  # noqa: S202 -- see _accept
+
+
 def _accept(member: tarfile.TarInfo, root: str) -> tarfile.TarInfo:
     """Refuse what reaches outside; unlike tarfile's own filters keep setuid bits and absolute links."""
-    checked = tarfile.tar_filter(member, root)
+    member.name = member.name.lstrip("/")
+    _require_inside(root, member.name, member)
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-        raise tarfile.SpecialFileError(member)
+        raise _Unwanted(f"{member.name!r} is a device or another special file")
     if member.islnk():
         # tarfile links to whatever is at that path, also outside: a hard link to a file of the host.
-        target = os.path.realpath(os.path.join(root, member.linkname))  # noqa: PTH118
-        if os.path.commonpath([target, os.path.realpath(root)]) != os.path.realpath(root):
-            raise tarfile.LinkOutsideDestinationError(member, target)
-    return checked.replace(mode=member.mode, deep=False)
+        _require_inside(root, member.linkname, member)
+    return member
+
+
+def _require_inside(root: str, name: str, member: tarfile.TarInfo) -> None:
+    real = os.path.realpath(root)
+    target = os.path.realpath(os.path.join(root, name))  # noqa: PTH118
+    if os.path.commonpath([target, real]) != real:
+        raise _Unwanted(f"{member.name!r} reaches outside, to {target!r}")
 
 
 @contextmanager
