@@ -23,6 +23,9 @@ from slipway.cli.demo.tell import Teller, receipt_of
 from slipway.evaluation.sandbox import tier
 
 
+pytestmark = pytest.mark.xdist_group("demo")
+
+
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY", "DJANGO"))
