@@ -22,7 +22,6 @@ from slipway.cli import demo
 from slipway.cli.demo.tell import Teller, receipt_of
 from slipway.evaluation.sandbox import tier
 
-
 pytestmark = pytest.mark.xdist_group("demo")
 
 
