@@ -128,6 +128,23 @@ def test_what_a_reader_must_not_miss_is_flagged() -> None:
     assert "not diagnostic" in str(found.as_dict()["sections"][7])
 
 
+def test_egress_is_shown_as_measured_and_what_was_not_measured_is_said() -> None:
+    egress = {
+        "policy": "none", "method": "counted", "attempts": 3, "sandboxes": 12, "measured": 11,
+        "not_measured": 1, "tried": {"i0.2": 3}, "not_measured_in": ["i1.1"], "canary": {"hits": 0},
+    }  # fmt: skip
+    noticed = [{"name": "egress attempts", "status": "attention", "reason": "3 attempts"}]
+    found = {s.id: s for s in build(given(egress=egress, integrity=noticed)).sections}
+    bed = str(found["test-bed"].blocks)
+    assert "3 (i0.2: 3)" in bed
+    assert "11 of 12 sandboxes" in bed
+    assert "1 (i1.1)" in bed
+    assert "3 attempts" in found["test-bed"].flag
+    assert "1 of 12 sandboxes" in found["test-bed"].flag
+    assert "blocking no verdict: egress attempts" in found["integrity"].flag
+    assert "'not measured'" in str(next(s for s in build(given()).sections if s.id == "test-bed").blocks)
+
+
 def test_a_run_without_any_result_still_makes_a_dossier() -> None:
     found = build(
         given(summary=summarise(fill_missing([], ITEMS, 5, "endpoint.unreachable: gone")), plan={}, rule={})

@@ -1,4 +1,4 @@
-"""Typed results: a check that passed, failed or was not made, always with its reason."""
+"""Typed results: a check that passed, failed, wants a person's eye or was not made, with its reason."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Outcome of one check. *Not checked* is never a pass."""
+    """Outcome of one check. *Not checked* is never a pass.
+
+    *Attention* is a fact that a person must weigh: no pass, and nothing that a rule may act on by itself.
+    """
 
     PASS = "pass"  # noqa: S105  (an outcome, not a password)
     FAIL = "fail"
+    ATTENTION = "attention"
     NOT_CHECKED = "not checked"
 
 

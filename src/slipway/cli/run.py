@@ -193,10 +193,16 @@ def start(
 @command.command("resume")
 @click.argument("run_dir", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of base images [the run's own].")
+@click.option("--grant", default="", help="The grant whose key is used now [the plan's].")
 @_gateway
 @on_desk(writes=True)
-def resume(session: Session, run_dir: Path, images: Path | None, gateway: str, key_env: str) -> int:
-    """Take up a run that ended early: finished attempts are kept, all others run."""
+def resume(
+    session: Session, run_dir: Path, images: Path | None, grant: str, gateway: str, key_env: str
+) -> int:
+    """Take up a run that ended early: finished attempts are kept, all others run.
+
+    A window that ended took its grants with it: name the new one with --grant.
+    """
     from slipway.evaluation import runner
     from slipway.evaluation.runner import execute, journal
 
@@ -208,7 +214,9 @@ def resume(session: Session, run_dir: Path, images: Path | None, gateway: str, k
         session.show({"dry_run": True, "kept": kept}, [f"would keep {kept} attempts and run all others"])
         return int(Exit.OK)
     base = images.resolve() if images else Path(known["images"])
-    reporter = runner.DeskReporter(session.desk.url, session.desk.token, known["review"], known["run_key"])
+    reporter = runner.DeskReporter(
+        session.desk.url, session.desk.token, known["review"], known["run_key"], grant=grant
+    )
     result = execute.resume(
         run_dir, reporter, gateway_url=gateway, key=key, images=base, progress=_sink()
     )  # fmt: skip

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -90,6 +90,7 @@ class SlipwaySandbox(SandboxEnvironment):
     def __init__(self, pure: Sandbox) -> None:
         super().__init__()
         self.pure = pure
+        self.tell: Callable[[int | None], None] | None = None
 
     @classmethod
     def config_deserialize(cls, config: dict[str, Any]) -> BaseModel:
@@ -113,9 +114,14 @@ class SlipwaySandbox(SandboxEnvironment):
     async def sample_cleanup(
         cls, task_name: str, config: Any, environments: dict[str, SandboxEnvironment], interrupted: bool
     ) -> None:
-        """Kill and remove the sample's sandbox, also when it was interrupted."""
+        """Tell what the sample's sandbox tried to send out; kill and remove it, also when interrupted."""
         for environment in environments.values():
-            await environment.as_type(SlipwaySandbox).pure.stop()
+            ours = environment.as_type(SlipwaySandbox)
+            try:
+                if ours.tell is not None:
+                    ours.tell(ours.pure.attempted_egress())
+            finally:
+                await ours.pure.stop()
 
     async def exec(
         self,
@@ -231,6 +237,15 @@ def _box() -> Box:
         return SandboxBox(environment.as_type(SlipwaySandbox).pure)
     except TypeError:
         return InspectBox(environment)
+
+
+def _watch(context: ShardContext, run: Attempt) -> None:
+    """Journal the attempt's sandbox, now and, for one of ours, what it tried to send out when it ends."""
+    tell = context.journal.sandbox(run.item.id, run.instance.epoch)
+    try:
+        sandbox().as_type(SlipwaySandbox).tell = tell
+    except TypeError:
+        return  # another provider's: nobody measures it, and the report says so
 
 
 # --- model ---
@@ -373,6 +388,7 @@ def task(
             running[state.uuid] = run
             try:
                 context.check_stopped()
+                _watch(context, run)
                 await scoring.prepare(_box(), context.suite, run.item, run.instance)
                 state.messages = [
                     ChatMessageSystem(content=_instructions(context.tool_seconds)),

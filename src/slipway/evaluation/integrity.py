@@ -1,6 +1,7 @@
 """Integrity of a run: what must be true for its figures to mean what they say.
 
-Read from the run's own transcripts. A flag blocks a verdict. These checks find
+Read from the run's own transcripts. A failed check blocks a verdict; one that
+wants *attention* (:mod:`slipway.evaluation.runner.egress`) blocks nothing. These checks find
 carelessness and plain cheating; they do not find a model that hides its skill,
 and say so as *not checked*.
 """

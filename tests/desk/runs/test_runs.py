@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -167,6 +169,43 @@ def test_outcomes_are_disclosed_to_the_developer_with_the_report_only(case: Case
     assert seen["items"] is seen["statistics"] is seen["proposal"] is None
     assert "passed" not in seen["progress"]
     assert len(case.ben.get(f"/runs/{case.run}")["items"]) == 1
+
+
+_SEEN = {
+    "policy": "none",
+    "attempts": 2,
+    "sandboxes": 12,
+    "measured": 11,
+    "not_measured": 1,
+    "tried": {"a.1": 2},
+}
+_NOTICED = {"name": "egress attempts", "status": "attention", "reason": "2 attempts in a.1 (2)"}
+_CLEAN = {"name": "flag search", "status": "pass", "reason": "none found"}
+
+
+def test_an_egress_attempt_is_shown_and_blocks_no_verdict(case: Case, browser: Callable[..., Client]) -> None:
+    items = _running(case)
+    case.ben.post(f"/runs/{case.run}/items", [outcome(i, e, "pass") for i in items for e in (1, 2)])
+    body = finished(egress=_SEEN, integrity=[_CLEAN, _NOTICED])
+    done = case.ben.post(f"/runs/{case.run}/finish", body)
+    assert done["finish"]["egress"] == _SEEN
+    assert not [r for r in done["proposal"]["reasons"] if "integrity" in r]
+    page = browser("ben").get(f"/runs/{case.run}/").content.decode()
+    assert "For a person's attention: egress attempts" in page
+    assert "2 (a.1: 2)" in page
+    assert "11 of 12 sandboxes" in page
+    told = case.ada.get(f"/runs/{case.run}")["finish"]
+    assert "egress" not in told, "which attempts tried is disclosed with the report"
+    assert told["status"] == "complete"
+
+
+def test_an_egress_record_that_does_not_add_up_or_hides_its_attempts_is_refused(case: Case) -> None:
+    items = _running(case)
+    case.ben.post(f"/runs/{case.run}/items", [outcome(i, e, "pass") for i in items for e in (1, 2)])
+    body = finished(egress={**_SEEN, "measured": 10})
+    answer = case.ben.post(f"/runs/{case.run}/finish", body, expect=422)
+    assert {e["field"] for e in answer["errors"]} == {"egress.sandboxes", "egress.attempts"}
+    assert Run.objects.get().state == "running"
 
 
 @pytest.mark.parametrize("who", ["ada", "lee", "dana"])

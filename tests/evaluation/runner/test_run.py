@@ -64,6 +64,14 @@ def test_a_run_from_plan_to_finish(
     assert {p.phase for p in seen} == {"prepare", "register", "start", "run", "merge", "finish"}
     assert desk.finished["status"] == "complete"
     assert {c["name"]: c["status"] for c in desk.finished["integrity"]}["containment"] == "pass"
+    egress = desk.finished["egress"]
+    assert (egress["attempts"], egress["sandboxes"], egress["measured"], egress["not_measured"]) == (
+        0,
+        8,
+        8,
+        0,
+    )
+    assert {c["name"]: c["status"] for c in desk.finished["integrity"]}["egress attempts"] == "pass"
     for entry in desk.told:
         raw = (folder / "transcripts" / f"{entry['sample_digest']}.json").read_bytes()
         assert hashlib.sha256(raw).hexdigest() == entry["sample_digest"]
@@ -142,6 +150,11 @@ runner.run(
     after = journal.latest(run_folder)
     assert all(after[key] == entry for key, entry in before.items())
     assert endpoint.calls - calls <= (24 - len(before)) * 4
+    egress = desk.finished["egress"]
+    assert egress["sandboxes"] == egress["measured"] + egress["not_measured"] >= 24
+    told = {c["name"]: c["status"] for c in desk.finished["integrity"]}["egress attempts"]
+    # A shard that died between two samples left none unmeasured; one that died within a sample did.
+    assert told == ("not checked" if egress["not_measured"] else "pass")
 
 
 def _shards_of(folder: Path) -> list[int]:

@@ -37,7 +37,7 @@ def register(*, acting: Viewer, ref: str, given: PlanInput) -> tuple[Run, Receip
     """Register a run: plan, suite commitment and the pack's rule go to the log before it may start."""
     review, at = reviews.take(acting, ref)
     policy.step(acting, Act.REGISTER_RUN, review, at)
-    grant_id = _grant(acting, review, given, at)
+    grant_id = _grant(acting, review, given.grant, given.model_alias, "plan.", at)
     rule = packs.pack_of(review).rule
     protocol = freeze(given.plan, rule)
     run = Run(
@@ -71,23 +71,23 @@ def register(*, acting: Viewer, ref: str, given: PlanInput) -> tuple[Run, Receip
     return run, receipt
 
 
-def _grant(acting: Viewer, review: Review, given: PlanInput, at: datetime) -> str:
-    """Return the id of the plan's grant; it must be this review's, one's own, in force, for this model."""
+def _grant(acting: Viewer, review: Review, ref: str, alias: str, prefix: str, at: datetime) -> str:
+    """Return the id of a run's grant; it must be this review's, one's own, in force, for this model."""
     problems = []
     try:
-        grant = access.get(acting, given.grant)
+        grant = access.get(acting, ref)
     except NotFound:
         grant = None
     if grant is None or grant.review_id != review.id or grant.party != acting.organisation_slug:
         fix = f"name a grant of {acting.organisation_slug} in {review.ref}"
-        raise InvalidInput([Problem("plan.grant", f"{given.grant!r} is no such grant", fix)], what="run")
+        raise InvalidInput([Problem(f"{prefix}grant", f"{ref!r} is no such grant", fix)], what="run")
     if access.state_at(grant, at) in access.OVER:
-        problems.append(Problem("plan.grant", f"{grant.ref} is over", "use a grant in force"))
-    if grant.model_alias != given.model_alias:
+        problems.append(Problem(f"{prefix}grant", f"{grant.ref} is over", "name a grant in force"))
+    if grant.model_alias != alias:
         problems.append(
             Problem(
-                "plan.model_alias",
-                f"{given.model_alias!r} is not the model of {grant.ref}",
+                f"{prefix}model_alias",
+                f"{alias!r} is not the model of {grant.ref}",
                 f"write {grant.model_alias!r}",
             )
         )
@@ -97,8 +97,14 @@ def _grant(acting: Viewer, review: Review, given: PlanInput, at: datetime) -> st
 
 
 @transaction.atomic
-def start(*, acting: Viewer, ref: str, containment: Mapping[str, Any]) -> tuple[Run, Receipt]:
-    """Start, or resume, a run. Refused unless its registration is in the log and containment was shown."""
+def start(
+    *, acting: Viewer, ref: str, containment: Mapping[str, Any], grant: str = ""
+) -> tuple[Run, Receipt]:
+    """Start, or resume, a run. Refused unless its registration is in the log and containment was shown.
+
+    ``grant`` names the grant under which it goes on where the one of the plan is over: a window that ended
+    ended its grants, and who opens it again agrees on new ones. The record names it; the plan stays.
+    """
     run, review, at = _take(acting, ref)
     policy.step(acting, Act.START_RUN, review, at)
     if run.state in ("running", "complete"):
@@ -115,6 +121,8 @@ def start(*, acting: Viewer, ref: str, containment: Mapping[str, Any]) -> tuple[
         raise Refused(
             f"containment was not shown, so the run may not start: {refusal}", code="run.not_contained"
         )
+    if grant:
+        run.grant_id = _grant(acting, review, grant, str(run.plan["model_alias"]), "", at)
     resumed = run.state == "incomplete"
     run.state = "running"
     run.started_at = run.started_at or at
@@ -126,6 +134,7 @@ def start(*, acting: Viewer, ref: str, containment: Mapping[str, Any]) -> tuple[
     body = {
         "run": run.ref,
         "registration": run.registration,
+        "grant": grant or str(run.plan["grant"]),
         "containment_digest": digest,
         "tier": tier if isinstance(tier, int | str) else None,
         "probes": len(containment["probes"]),
@@ -284,6 +293,7 @@ def _finish(
     run.proposal = computed.proposal
     run.save()
     commitment = hmac.digest(bytes(run.salt), canon.dumps(computed.statistics), "sha256").hex()
+    egress = hmac.digest(bytes(run.salt), canon.dumps(dict(given.egress)), "sha256").hex()
     body = {
         "run": run.ref,
         "status": given.status,
@@ -291,6 +301,7 @@ def _finish(
         "attempts": run.expected,
         "missing": int(computed.statistics["missing"]),
         "statistics_commitment": commitment,
+        "egress_commitment": egress,
     }
     return run, note(acting, "run.finished", review, body, at)
 

@@ -22,9 +22,10 @@ class RegisterRun(Body):
 
 
 class StartRun(Body):
-    """What was shown about containment for this very run."""
+    """What was shown about containment for this very run; ``grant`` where another than the plan's is used."""
 
     containment: Object = None
+    grant: Text = None
 
 
 class FinishRun(Body):
@@ -70,8 +71,8 @@ def start(request: HttpRequest, ref: str, payload: StartRun) -> dict[str, Any]:
     """Start; 409 when the registration is not sealed or containment was not shown."""
     viewer = viewer_of(request)
     queries.get(viewer, ref)
-    containment = inputs.read_containment(sent(request))
-    run, receipt = actions.start(acting=viewer, ref=ref, containment=containment)
+    containment, grant = inputs.read_start(sent(request))
+    run, receipt = actions.start(acting=viewer, ref=ref, containment=containment, grant=grant)
     return {**show.row_json(run), "receipt": receipt.as_dict()}
 
 

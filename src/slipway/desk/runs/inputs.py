@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -114,8 +114,8 @@ def read_plan(data: object) -> PlanInput:
     return PlanInput(plan.plan, digest, plan.grant, plan.model_alias, plan.epochs, plan.items)
 
 
-def read_containment(data: object) -> Mapping[str, Any]:
-    """Read a containment report; whether it passed is the action's question."""
+def read_start(data: object) -> tuple[Mapping[str, Any], str]:
+    """Read a containment report, and a grant or ""; whether it passed is the action's question."""
     outer = Reader(data, what="start of a run")
     reader = outer.inner("containment")
     reader.raw("tier")
@@ -127,10 +127,11 @@ def read_containment(data: object) -> Mapping[str, Any]:
         probe.choice("status", ("pass", "fail", "not checked"))
         probe.text("reason", fix="", required=False, longest=2000)
     reader.mapping("positive_control")
+    grant = outer.text("grant", fix="", required=False, longest=20)
     outer.no_others()
     _jsonable(outer, "containment", reader.data)
     outer.done()
-    return reader.data
+    return reader.data, grant
 
 
 def read_items(data: object) -> list[ItemInput]:
@@ -177,7 +178,7 @@ def read_finish(data: object) -> FinishInput:
         integrity.append(
             {
                 "name": check.text("name", fix="name the check", longest=120),
-                "status": check.choice("status", ("pass", "fail", "not checked")),
+                "status": check.choice("status", ("pass", "fail", "attention", "not checked")),
                 "reason": check.text("reason", fix="", required=False, longest=2000),
             }
         )
@@ -188,7 +189,7 @@ def read_finish(data: object) -> FinishInput:
         started_at=reader.instant("started_at", required=status == "complete"),
         ended_at=reader.instant("ended_at", required=status == "complete"),
         identity=reader.mapping("identity", required=False),
-        egress=reader.mapping("egress", required=False),
+        egress=_egress(reader, integrity),
         integrity=tuple(integrity),
         extra={"suite_notes": reader.mapping("suite_notes", required=False)},
     )
@@ -203,6 +204,23 @@ def read_finish(data: object) -> FinishInput:
     reader.no_others()
     reader.done()
     return finish
+
+
+def _egress(outer: Reader, integrity: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
+    """Read what the sandboxes tried to send out. An attempt that no integrity check tells is refused."""
+    reader = outer.inner("egress", required=False)
+    counts = {
+        name: reader.integer(name, low=0, high=2**53 - 1, required=False)
+        for name in ("attempts", "sandboxes", "measured", "not_measured")
+    }
+    if counts["measured"] + counts["not_measured"] != counts["sandboxes"]:
+        fix = "give the number of all sandboxes, and of those measured and not"
+        reader.bad("sandboxes", "is not measured and not_measured together", fix)
+    told = any(c["name"] == "egress attempts" and c["status"] in ("attention", "fail") for c in integrity)
+    if counts["attempts"] and not told:
+        fix = "send the integrity check 'egress attempts' with the status attention"
+        reader.bad("attempts", f"{counts['attempts']} attempts, and no integrity check tells them", fix)
+    return reader.data
 
 
 def _jsonable(reader: Reader, name: str, value: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from slipway.desk.reviews import exports
 from slipway.desk.reviews.context import of_review, review_context
 from slipway.desk.runs import figures, queries, show
 from slipway.desk.runs.models import Run
+from slipway.evaluation.dossier import egress_rows
 
 _COLUMNS = (
     "item", "family", "domain", "epoch", "outcome", "reason", "tokens", "turns", "seconds", "sample_digest",
@@ -54,6 +55,7 @@ def run(request: HttpRequest, ref: str) -> HttpResponseBase:
         return exports.answer(kind, f"{ref}-items", _COLUMNS, (show.item_json(r) for r in rows))
     context = {**of_review(viewer, found.review, "runs"), **_live(viewer, found)}
     statistics = found.statistics if context["sees_items"] else None
+    checks = (found.finish or {}).get("integrity", []) if context["sees_items"] else []
     context |= {
         "plan": found.plan,
         "suite": found.plan["suite"],
@@ -62,6 +64,9 @@ def run(request: HttpRequest, ref: str) -> HttpResponseBase:
         "chart": figures.chart(statistics, found.rule) if statistics else "",
         "proposal": found.proposal if context["sees_items"] else None,
         "finish": found.finish or {},
+        "checks": checks,
+        "noticed": [c for c in checks if c["status"] == "attention"],
+        "egress": egress_rows((found.finish or {}).get("egress")) if context["sees_items"] else (),
         "containment": found.containment or {},
     }
     return render(request, "runs/run.html", context)

@@ -47,6 +47,13 @@ def row_json(run: Run) -> dict[str, Any]:
     }
 
 
+def _finish(run: Run) -> dict[str, Any] | None:
+    """Return how the run ended, without what names single attempts."""
+    if run.finish is None:
+        return None
+    return {name: value for name, value in run.finish.items() if name not in ("integrity", "egress")}
+
+
 def run_json(viewer: Viewer, run: Run) -> dict[str, Any]:
     """Return one run; outcomes and figures only to those to whom they are disclosed."""
     body: dict[str, Any] = {
@@ -56,7 +63,7 @@ def run_json(viewer: Viewer, run: Run) -> dict[str, Any]:
         "plan_digest": run.plan_digest,
         "rule": run.rule,
         "containment": run.containment,
-        "finish": run.finish,
+        "finish": _finish(run),
         "disclosure": "items" if queries.sees_items(viewer, run) else "progress",
         "items": None,
         "statistics": None,
@@ -65,6 +72,7 @@ def run_json(viewer: Viewer, run: Run) -> dict[str, Any]:
     if queries.sees_items(viewer, run):
         counts = queries.counts(run)
         body["progress"] |= {"passed": counts.passed, "failed": counts.failed, "missing": counts.missing}
+        body["finish"] = run.finish
         body["items"] = [item_json(row) for row in queries.items_of(run)]
         body["statistics"] = run.statistics
         body["proposal"] = run.proposal

@@ -22,7 +22,7 @@ from slipway.evaluation.dossier.blocks import (
     interval,
     percent,
 )
-from slipway.evaluation.dossier.sections import DossierInput
+from slipway.evaluation.dossier.sections import DossierInput, egress_rows
 
 __all__ = [
     "Block",
@@ -35,6 +35,7 @@ __all__ = [
     "Table",
     "Text",
     "build",
+    "egress_rows",
     "interval",
     "percent",
 ]

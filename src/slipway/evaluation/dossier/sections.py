@@ -153,10 +153,40 @@ def test_bed(given: DossierInput) -> Section:
                 ("Probe", "Outcome", "Reason"),
                 tuple((text(p.get("name")), text(p.get("status")), text(p.get("reason"))) for p in probes),
             ),
-            Facts((("Egress seen during the run", text(given.egress) if given.egress else "not recorded"),)),
+            Facts(egress_rows(given.egress)),
         ),
-        flag="" if passed else "Containment was not shown for this run.",
+        flag=_bed_flag(given.egress, passed),
     )
+
+
+def egress_rows(egress: JSONMap | None) -> tuple[tuple[str, str], ...]:
+    """Return what the sandboxes tried to send out, and in how many nobody could tell, for people."""
+    if not egress or "measured" not in egress:
+        return (("Egress during the run", "not measured"),)
+    sandboxes, lost = egress.get("sandboxes"), egress.get("not_measured")
+    where = f" ({text(egress.get('not_measured_in'))})" if lost else ""
+    tried = f" ({text(egress.get('tried'))})" if egress.get("tried") else ""
+    canary: JSONMap = egress.get("canary") or {}
+    return (
+        ("Egress policy", text(egress.get("policy"))),
+        ("Attempts to reach an address outside, during the run", f"{text(egress.get('attempts'))}{tried}"),
+        ("Measured in", f"{text(egress.get('measured'))} of {text(sandboxes)} sandboxes"),
+        ("Could not be measured", f"{text(lost)}{where}"),
+        ("How it was measured", text(egress.get("method"))),
+        ("Packets at the host's canary, before the run", text(canary.get("hits"))),
+    )
+
+
+def _bed_flag(egress: JSONMap, passed: bool) -> str:
+    found = []
+    if not passed:
+        found.append("Containment was not shown for this run.")
+    if egress.get("attempts"):
+        found.append(f"The sandboxes tried to reach addresses outside: {egress['attempts']} attempts.")
+    if egress.get("not_measured"):
+        of = f"{egress['not_measured']} of {egress.get('sandboxes')}"
+        found.append(f"Egress could not be measured in {of} sandboxes.")
+    return " ".join(found)
 
 
 def elicitation(given: DossierInput) -> Section:
@@ -266,6 +296,10 @@ def integrity(given: DossierInput) -> Section:
     """Return the integrity checks."""
     rows = tuple((text(c.get("name")), text(c.get("status")), text(c.get("reason"))) for c in given.integrity)
     failed = [name for name, status, _ in rows if status == "fail"]
+    noticed = [name for name, status, _ in rows if status == "attention"]
+    flags = [f"Raised by: {', '.join(failed)}."] if failed else []
+    if noticed:
+        flags.append(f"For a person's attention, blocking no verdict: {', '.join(noticed)}.")
     return Section(
         "integrity",
         "Integrity",
@@ -280,7 +314,7 @@ def integrity(given: DossierInput) -> Section:
                 )
             ),
         ),
-        flag=f"Raised by: {', '.join(failed)}." if failed else "",
+        flag=" ".join(flags),
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from slipway.base.clock import SystemClock, format_instant
 from slipway.base.errors import InvalidInput, Problem, Refused, SlipwayError, Unavailable
 from slipway.evaluation import integrity, logs
-from slipway.evaluation.runner import closing, gateway, journal
+from slipway.evaluation.runner import closing, egress, gateway, journal
 from slipway.evaluation.runner.interface import Progress, ProgressSink, Registration, Reporter
 from slipway.evaluation.runner.journal import RunFolder
 from slipway.evaluation.runner.planning import Plan
@@ -323,6 +323,7 @@ class _Runner:
             identity["end"] = gateway.models(self.gateway_url, self.key)
         except SlipwayError as error:
             identity["end_unknown"] = f"{error.code}: {error.message}"
+        measured = egress.record(self.folder, self.plan, containment)
         outcome = {
             "status": "complete" if summary.complete else "incomplete",
             "reason": closing.reason(why, summary),
@@ -330,12 +331,8 @@ class _Runner:
             "started_at": begun,
             "ended_at": format_instant(SystemClock().now()),
             "identity": identity,
-            "egress": {
-                "policy": str(self.plan.sandbox.get("egress", "none")),
-                "interfaces": "loopback only",
-                "canary": containment.get("canary", {}),
-            },
-            **self._notes(standing, containment, identity),
+            "egress": measured,
+            **self._notes(standing, containment, identity, measured),
         }
         self.folder.write_json("finish.json", outcome)
         self.progress(Progress("finish", "telling the desk"))
@@ -354,6 +351,7 @@ class _Runner:
         standing: Mapping[tuple[str, int], Mapping[str, Any]],
         containment: Mapping[str, Any],
         identity: Mapping[str, Any],
+        measured: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the integrity checks and what the report says about the suite."""
         suite = load(self.plan.suite_source)
@@ -367,7 +365,7 @@ class _Runner:
             identity=identity,
         )
         return {
-            "integrity": [check.as_dict() for check in checks],
+            "integrity": [check.as_dict() for check in (*checks, egress.check(measured))],
             "suite_notes": {
                 "watermark": suite.watermark,
                 "threat_model": suite.threat_model,

@@ -4,6 +4,9 @@ A run folder holds ``plan.json``, ``secret`` (0600), ``state.json``,
 ``journal/*.jsonl``, ``transcripts/<sha256>.json``, ``logs/*.eval`` and, once a
 run must not go on, ``stop.json``. A line that a power cut tore off is ignored;
 the attempt it spoke of is run again.
+
+A journal holds two kinds of lines: attempts (with an ``outcome``), and sandboxes
+(with a ``sandbox``): one when it begins, one with what it tried to send out.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from typing import Any
 from slipway.base.clock import SystemClock, format_instant
 from slipway.base.datadir import write_secret
 from slipway.base.errors import InvalidInput, NotFound, Problem
+from slipway.base.ids import uuid7
 from slipway.evaluation.stats import Outcome
 
 
@@ -137,14 +141,28 @@ class Journal:
         line = dict(entry)
         if transcript is not None:
             line["sample_digest"] = self._keep(transcript)
+        self._append(line, sync=True)
+        return line
+
+    def sandbox(self, item: str, epoch: int) -> Callable[[int | None], None]:
+        """Note that an attempt has its sandbox; call what is returned with what that tried to send out.
+
+        Neither line is synced by itself: the attempt's own line, which comes between them, syncs the first,
+        and a sandbox whose second line was lost is told as *not measured*.
+        """
+        about = {"sandbox": uuid7(), "item": item, "epoch": epoch}
+        self._append(about, sync=False)
+        return lambda attempted: self._append({**about, "attempted_egress": attempted}, sync=False)
+
+    def _append(self, line: Mapping[str, Any], *, sync: bool) -> None:
         raw = json.dumps(line, sort_keys=True, separators=(",", ":")).encode() + b"\n"
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(fd, raw)
-            os.fdatasync(fd)
+            if sync:
+                os.fdatasync(fd)
         finally:
             os.close(fd)
-        return line
 
     def _keep(self, transcript: bytes) -> str:
         digest = hashlib.sha256(transcript).hexdigest()
@@ -180,7 +198,7 @@ class Tail:
             # A line without its end is being written, or was torn off; it is looked at again.
             whole = raw[: raw.rfind(b"\n") + 1]
             self._offsets[path] = offset + len(whole)
-            for line in _lines(whole):
+            for line in _attempts(whole):
                 key = (str(line["item"]), int(line["epoch"]))
                 before = self._standing.get(key)
                 if before is None or before["outcome"] == "missing":
@@ -189,9 +207,19 @@ class Tail:
 
 
 def entries(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """Yield every whole journal line; files in the order of their names, lines in the order written."""
+    """Yield every whole line of an attempt; files in the order of their names, lines in the order written."""
     for path in sorted(folder.journal.glob("*.jsonl")):
-        yield from _lines(path.read_bytes())
+        yield from _attempts(path.read_bytes())
+
+
+def sandboxes(folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """Yield every whole line of a sandbox, of every process that ever worked in the folder."""
+    for path in sorted(folder.journal.glob("*.jsonl")):
+        yield from (line for line in _lines(path.read_bytes()) if "sandbox" in line)
+
+
+def _attempts(raw: bytes) -> Iterator[dict[str, Any]]:
+    return (line for line in _lines(raw) if "outcome" in line)
 
 
 def _lines(raw: bytes) -> Iterator[dict[str, Any]]:

@@ -44,7 +44,8 @@ class DeskReporter:
 
     ``base_url`` is the desk's address (with or without ``/api/v1``), ``token``
     an evaluator's API token, ``run_key`` a text that is unique to the run
-    folder. ``attempts`` bounds how often a call is tried while the desk does
+    folder. ``grant`` is the grant under which a run is resumed, "" for that of
+    its plan. ``attempts`` bounds how often a call is tried while the desk does
     not answer; ``sleep`` is a port for tests.
     """
 
@@ -55,6 +56,7 @@ class DeskReporter:
         review: str,
         run_key: str,
         *,
+        grant: str = "",
         attempts: int = 6,
         timeout_seconds: float = 30.0,
         seal_seconds: float = 60.0,
@@ -71,6 +73,7 @@ class DeskReporter:
         self._token = token
         self._review = review
         self._run_key = run_key
+        self._grant = grant
         self._attempts = attempts
         self._timeout = timeout_seconds
         self._seal_seconds = seal_seconds
@@ -102,7 +105,8 @@ class DeskReporter:
 
     def start(self, registration: Registration, containment: JSONMap) -> None:
         """Report the start with the containment report."""
-        self._send("POST", f"/runs/{_quote(registration.ref)}/start", {"containment": dict(containment)})
+        body = {"containment": dict(containment), **({"grant": self._grant} if self._grant else {})}
+        self._send("POST", f"/runs/{_quote(registration.ref)}/start", body)
 
     def items(self, registration: Registration, items: Sequence[JSONMap]) -> None:
         """Report attempts, in batches."""

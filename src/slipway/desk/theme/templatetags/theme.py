@@ -41,6 +41,7 @@ _TONES: Final[dict[str, str]] = {
     "failed": "bad",
     "fail": "bad",
     "missing": "attention",
+    "attention": "attention",
     "pass": "good",
     "live": "good",
 }
