@@ -59,6 +59,20 @@ def test_concurrency_is_429_with_retry_after_and_is_given_back() -> None:
     limits.reserve(of, 1, 0.0)
 
 
+def test_a_body_under_way_takes_a_place_of_the_concurrency() -> None:
+    limits, of = Limits(), grant(concurrency=2)
+    limits.arrive(of)
+    held = limits.reserve(of, 1, 0.0)
+    with pytest.raises(Refusal) as caught:
+        limits.arrive(of)
+    assert (caught.value.status, caught.value.code) == (429, "concurrency_limit")
+    assert refused(limits, of).code == "concurrency_limit"
+    limits.arrived("g")
+    limits.reserve(of, 1, 0.0)
+    limits.settle(held, 1)
+    assert limits.spent("g") == (2, 2)
+
+
 def test_request_rate_refills_evenly() -> None:
     limits, of = Limits(), grant(requests_per_minute=2)
     for _ in range(2):

@@ -214,3 +214,17 @@ def test_checked_blocks_have_one_reading(data: st.DataObject) -> None:
     assert names.count(b"host") == 1
     assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
     assert all(name == name.strip() and name for name in names)
+
+
+def test_bodies_under_way_count_against_the_concurrency(gateway: Process, site: Site, endpoint: str) -> None:
+    """Otherwise one key holds as many bodies in memory as there may be connections."""
+    key = known(gateway, site.key(site.grant(endpoint, concurrency=1)))
+    head = POST + HOST + AUTH.replace(b"KEY", key.encode()) + b"Content-Length: 5000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as first:
+        first.sendall(head + b"{")
+        until(lambda: call(gateway, key)[0] == 429, what="the body's place to be taken")
+        with socket.create_connection(("127.0.0.1", gateway.port), 10) as second:
+            second.sendall(head + b"{")
+            assert second.recv(4096).startswith(b"HTTP/1.1 429 ")
+    # A body that never came gives its place back.
+    until(lambda: call(gateway, key)[0] == 200, what="the place to be free")

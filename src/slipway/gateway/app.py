@@ -168,7 +168,12 @@ class Gateway:
         receive: Receive,
         send: Send,
     ) -> None:
-        body = await _read_body(receive)
+        self._limits.arrive(access.grant)
+        try:
+            body = await _read_body(receive)
+        finally:
+            self._limits.arrived(access.grant.id)
+        # From here to the reservation nothing waits, so the place just given back is still free.
         call = openai.parse(body)
         exchange.admit(call.model, stream=call.stream)
         assert access.endpoint is not None  # authorise refuses a grant without one
@@ -225,13 +230,13 @@ def _api_key(headers: list[tuple[bytes, bytes]]) -> str:
 async def _read_body(receive: Receive) -> bytes:
     """Return the whole body (the listener bounds it); :class:`ClientGone` when it never comes."""
     message = await receive()
-    body: bytes = message.get("body", b"")
+    parts: list[bytes] = [message.get("body", b"")]
     while message.get("more_body", False):
         message = await receive()
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
     if message["type"] == "http.disconnect":
         raise ClientGone
-    return body
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _answer_error(send: Send, why: Refusal, exchange_id: str) -> None:

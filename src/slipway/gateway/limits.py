@@ -46,11 +46,15 @@ class Bucket:
 
 @dataclass(slots=True)
 class _State:
-    """Counters of one grant. ``charged`` and ``requests`` are settled use, ``reserved`` what is under way."""
+    """Counters of one grant. ``charged`` and ``requests`` are settled use, ``reserved`` what is under way.
+
+    ``arriving`` counts requests whose body is being read: they hold memory and no reservation yet.
+    """
 
     requests: int = 0
     charged: int = 0
     running: int = 0
+    arriving: int = 0
     reserved: int = 0
     per_request: Bucket | None = None
     per_token: Bucket | None = None
@@ -84,6 +88,22 @@ class Limits:
         state = self._states.get(grant_id)
         return (0, 0) if state is None else (state.requests + state.running, state.charged + state.reserved)
 
+    def arrive(self, grant: Grant) -> None:
+        """Take a place for a request whose body is read now; :meth:`arrived` gives it back.
+
+        Without it one key could hold as many bodies in memory as there may be
+        connections, whatever its concurrency. Raises :class:`Refusal` 429.
+        """
+        state = self._states.get(grant.id)
+        if state is None:
+            state = self._states[grant.id] = _State()
+        _check_places(state, grant)
+        state.arriving += 1
+
+    def arrived(self, grant_id: str) -> None:
+        """Give back the place that :meth:`arrive` took."""
+        self._states[grant_id].arriving -= 1
+
     def reserve(self, grant: Grant, tokens: int, now: float) -> Reservation:
         """Take a place, a request and ``tokens`` of the grant, all or nothing.
 
@@ -94,14 +114,7 @@ class Limits:
         if state is None:
             state = self._states[grant.id] = _State()
         self._budget(state, grant, tokens)
-        if grant.concurrency is not None and state.running >= grant.concurrency:
-            raise Refusal(
-                429,
-                "concurrency_limit",
-                f"This grant allows {grant.concurrency} exchanges at once; wait until one has ended.",
-                retry=True,
-                retry_after=_CONCURRENCY_RETRY_SECONDS,
-            )
+        _check_places(state, grant)
         requests = self.rate(grant, now)
         bucket = state.per_token = _fitted(state.per_token, grant.tokens_per_minute, now)
         if bucket is not None:
@@ -159,6 +172,17 @@ class Limits:
                 f"{grant.budget_tokens} are free; lower max_tokens, "
                 "wait for running requests to end, or ask for a new grant.",
             )
+
+
+def _check_places(state: _State, grant: Grant) -> None:
+    if grant.concurrency is not None and state.running + state.arriving >= grant.concurrency:
+        raise Refusal(
+            429,
+            "concurrency_limit",
+            f"This grant allows {grant.concurrency} exchanges at once; wait until one has ended.",
+            retry=True,
+            retry_after=_CONCURRENCY_RETRY_SECONDS,
+        )
 
 
 def _fitted(bucket: Bucket | None, per_minute: int | None, now: float) -> Bucket | None:
