@@ -42,6 +42,18 @@ def test_no_start_before_the_registration_is_in_the_log(case: Case) -> None:
             "positive_control": {"a": 1},
         },
         {"tier": 2, "passed": True, "probes": [], "positive_control": {"caught": True}},
+        {
+            "tier": 2,
+            "passed": True,
+            "probes": [{"name": "dns", "status": "not checked"}],
+            "positive_control": {"caught": True},
+        },
+        {
+            "tier": 2,
+            "passed": True,
+            "probes": [{"name": "dns", "status": "pass"}],
+            "positive_control": {"a": 1},
+        },
         {"tier": 2, "passed": True, "probes": [{"name": "dns", "status": "pass"}], "positive_control": {}},
         {
             "tier": 2,

@@ -145,16 +145,17 @@ def start(
 def _not_contained(report: Mapping[str, Any]) -> str:
     """Return why a containment report does not show containment; "" when it does."""
     probes: Sequence[Mapping[str, Any]] = report["probes"]
-    if not probes:
-        return "no probe was made"
     out = [str(p["name"]) for p in probes if p["status"] == "fail"]
     if out:
         return f"a probe got out: {', '.join(out[:5])}"
+    # A probe that was not made shows nothing, so a report of such probes alone shows nothing.
+    if not any(p["status"] == "pass" for p in probes):
+        return "no probe was made"
     if report["passed"] is not True:
         return "the pre-flight says that it did not pass"
     control = report["positive_control"]
     # A suite of probes that does not catch an open sandbox proves nothing about a closed one.
-    if control.get("passed") is False or control.get("caught") is False or not control:
+    if control.get("caught") is not True:
         return "the positive control (a deliberately open sandbox) was not caught"
     return ""
 
