@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from slipway.desk.access import policy
 from slipway.desk.access.models import Control, Endpoint, Grant, Key
 from slipway.gateway import upstream_secret
 from slipway.gateway.keys import digest, load_or_create_pepper, well_formed
@@ -133,6 +134,43 @@ def test_keys_are_revoked_by_their_holder_or_the_developer(case: Case) -> None:
     assert case.ben.post(f"/keys/{made[0]['id']}/revoke")["state"] == "revoked"
     assert case.lee.post(f"/keys/{made[1]['id']}/revoke")["state"] == "revoked"
     case.lee.post(f"/keys/{made[1]['id']}/revoke", expect=409)
+
+
+def test_the_reviewers_side_cannot_make_a_release_long(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every waiting proposal is work of the release: an agency must not be able to pile it up."""
+    monkeypatch.setattr(policy, "MAX_WAITING", 2)
+    monkeypatch.setattr(policy, "MAX_PROPOSED", 3)
+    _agreed(case)
+    wanted = {"model_alias": ALIAS, "purpose": "evaluation"}
+    path = f"/reviews/{case.ref}/grants"
+    first = case.ben.post(path, wanted, expect=201)["ref"]
+    second = case.ben.post(path, wanted, expect=201)["ref"]
+    assert case.ben.post(path, wanted, expect=409)["code"] == "grant.too_many"
+    case.ada.post(path, wanted, expect=201)
+    case.ben.post(f"/grants/{first}/decline")
+    case.ben.post(path, wanted, expect=201)
+    case.ada.post(f"/grants/{second}/decline")
+    assert case.ben.post(path, wanted, expect=409)["code"] == "grant.too_many"
+    case.ada.post(path, wanted, expect=201)
+
+
+def test_keys_of_a_grant_are_bounded_also_the_revoked(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway reads all of them at every change."""
+    monkeypatch.setattr(policy, "MAX_KEYS", 2)
+    _agreed(case)
+    case.propose()
+    for _ in range(2):
+        made = case.ben.post(f"/grants/{case.grant}/keys", {"label": "one"}, expect=201)
+        case.ben.post(f"/keys/{made['id']}/revoke")
+    assert case.ben.post(f"/grants/{case.grant}/keys", {"label": "x"}, expect=409)["code"] == "key.too_many"
+
+
+@pytest.mark.parametrize("far", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_instants_at_the_calendars_ends_are_refused(case: Case, far: str) -> None:
+    _agreed(case)
+    wanted = {"model_alias": ALIAS, "purpose": "evaluation", "not_before": far}
+    answer = case.ben.post(f"/reviews/{case.ref}/grants", wanted, expect=422)
+    assert [e["field"] for e in answer["errors"]] == ["not_before"]
 
 
 def test_bad_grants_are_named_at_once(case: Case) -> None:

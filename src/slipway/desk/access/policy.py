@@ -6,12 +6,19 @@ from datetime import datetime
 
 from slipway.base.errors import Refused
 from slipway.desk.access import queries
-from slipway.desk.access.models import Grant
+from slipway.desk.access.models import Grant, GrantNote, Key
 from slipway.desk.accounts.viewer import Viewer
 from slipway.desk.reviews import policy as reviews
 from slipway.desk.reviews.models import Review
-from slipway.programme.grants import GRANT_TRANSITIONS, GrantAct, grant_acts
+from slipway.programme.grants import GRANT_TRANSITIONS, GrantAct, GrantState, grant_acts
 from slipway.programme.roles import DEVELOPER_ROLES, Role
+
+# What a release or a withdrawal ends one by one, and what the gateway reads whole at every change, must
+# not be made long by those who are given access: that would be a way to delay the developer.
+MAX_WAITING = 20  # proposals of the reviewers' side that nobody has answered, in one review
+MAX_PROPOSED = 500  # proposals of the reviewers' side in one review, ever
+MAX_LIVE_KEYS = 20  # of one grant
+MAX_KEYS = 200  # of one grant, ever
 
 
 def roles_for(viewer: Viewer, review: Review, grant: Grant) -> frozenset[Role]:
@@ -70,3 +77,26 @@ def may_revoke_key(viewer: Viewer, review: Review, grant: Grant) -> bool:
     roles = reviews.roles_in(viewer, review)
     own = viewer.organisation_slug == grant.party
     return viewer.may_write and bool(roles & DEVELOPER_ROLES or (roles and own))
+
+
+def require_room(review: Review) -> None:
+    """Refuse when the reviewers' side has proposed so much that it weighs on the developer's acts."""
+    theirs = GrantNote.objects.filter(grant__review_id=review.id, proposed_by="reviewer")
+    if theirs.filter(own_state=str(GrantState.DRAFT)).count() >= MAX_WAITING:
+        raise Refused(
+            f"{MAX_WAITING} proposals wait for an answer already; wait for it, or decline one yourself",
+            code="grant.too_many",
+        )
+    if theirs.count() >= MAX_PROPOSED:
+        raise Refused(
+            f"a review takes {MAX_PROPOSED} proposals; ask the developer to propose", code="grant.too_many"
+        )
+
+
+def require_key_room(grant: Grant) -> None:
+    """Refuse when the grant has as many keys as it may."""
+    keys = Key.objects.filter(grant_id=grant.id)
+    if keys.filter(state="live").count() >= MAX_LIVE_KEYS:
+        raise Refused(f"a grant has at most {MAX_LIVE_KEYS} live keys; revoke one first", code="key.too_many")
+    if keys.count() >= MAX_KEYS:
+        raise Refused(f"a grant has at most {MAX_KEYS} keys in all; ask for a new one", code="key.too_many")

@@ -14,6 +14,10 @@ from typing import Any
 from slipway.base.clock import parse_instant
 from slipway.base.errors import InvalidInput, ProblemList
 
+# Days are added to instants; near the calendar's ends the sum would be no date.
+_YEARS = range(2000, 3000)
+_YEARS_FIX = "give a year from 2000 to 2999"
+
 
 class Reader:
     """Reads the fields of one object; problems collect and :meth:`done` raises them together.
@@ -118,10 +122,14 @@ class Reader:
         if self.form and isinstance(value, str) and len(value) == 16:
             value += ":00Z"
         try:
-            return parse_instant(value, field=self.field(name))
+            found = parse_instant(value, field=self.field(name))
         except InvalidInput as error:
             self.problems.extend(error.problems)
             return None
+        if found.year not in _YEARS:
+            self.bad(name, f"{_shown(value)} is out of range", _YEARS_FIX)
+            return None
+        return found
 
     def day(self, name: str) -> date | None:
         """Return a calendar day, None when absent."""
@@ -131,10 +139,14 @@ class Reader:
         try:
             if not isinstance(value, str) or len(value) != 10:
                 raise ValueError(value)
-            return date.fromisoformat(value)
+            found = date.fromisoformat(value)
         except ValueError:
             self.bad(name, f"{_shown(value)} is not a day", "write it like 2026-07-15")
             return None
+        if found.year not in _YEARS:
+            self.bad(name, f"{_shown(value)} is out of range", _YEARS_FIX)
+            return None
+        return found
 
     def digest(self, name: str, *, required: bool = True) -> str:
         """Return 64 lower-case hex digits (SHA-256), "" when absent or wrong."""
