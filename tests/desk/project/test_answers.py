@@ -95,6 +95,23 @@ def test_crash_outside_views_is_caught_too(
     assert "Content-Security-Policy" in answer.headers
 
 
+def test_an_address_cannot_write_lines_into_the_log(
+    caller: Callable[..., Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "slipway.desk"):
+        assert caller("ada").get("/api/v1/records/%0a2026-01-01 forged%00").status_code == 404
+        assert caller("ada").get("/nowhere/%0aforged/").status_code == 404
+    ours = [r.getMessage() for r in caplog.records if r.name == "slipway.desk"]
+    assert len(ours) == 2
+    assert not any(c < " " for line in ours for c in line)
+
+
+def test_a_body_that_is_too_large_is_413_and_no_crash(caller: Callable[..., Client]) -> None:
+    body = b'{"codename":"' + b"a" * (9 << 20) + b'"}'
+    answer = caller("ada").post("/api/v1/reviews", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (413, "request.large")
+
+
 def test_problems_are_rfc_9457(caller: Callable[..., Client]) -> None:
     answer = caller("ada").post("/api/v1/reviews", {"codename": ""}, content_type="application/json")
     body = answer.json()

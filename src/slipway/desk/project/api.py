@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError, ValidationError
@@ -66,6 +67,13 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 def _http(request: HttpRequest, error: HttpError) -> HttpResponse:
     known = SlipwayError(str(error), code="request.bad")
     known.status = error.status_code
+    return errors.known(request, known)
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    known = SlipwayError("the request is larger than the desk takes; send less at once", code="request.large")
+    known.status = 413
     return errors.known(request, known)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from typing import Any, Final
+from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -24,6 +25,7 @@ _WORDS: Final[dict[int, tuple[str, str]]] = {
     ),
     409: ("That is not possible now", "Nothing was changed."),
     422: ("Something in the form is not right", "Nothing was changed. Go back and correct what is listed."),
+    413: ("The request is larger than the desk takes", "Send less at once."),
     500: (
         "Something broke on our side",
         "Nothing you typed caused this, and the act was not carried out halfway.",
@@ -35,6 +37,11 @@ _WORDS: Final[dict[int, tuple[str, str]]] = {
 def reference_of(request: HttpRequest) -> str:
     """Return the request's reference."""
     return str(request.META.get(REFERENCE, "none"))
+
+
+def _path(request: HttpRequest) -> str:
+    """Return the path for the log, quoted: a decoded line break would let anybody write log lines."""
+    return quote(request.path, safe="/:@!$&'()*+,;=~")[:500]
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -86,7 +93,7 @@ def known(request: HttpRequest, error: SlipwayError) -> HttpResponse:
         "reference=%s %s %s: %s %s",
         reference_of(request),
         request.method,
-        request.path,
+        _path(request),
         error.status,
         error.code,
     )
@@ -100,19 +107,19 @@ def known(request: HttpRequest, error: SlipwayError) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 (Django's handler400)."""
-    _log.warning("reference=%s %s: 400 %s", reference_of(request), request.path, type(exception).__name__)
+    _log.warning("reference=%s %s: 400 %s", reference_of(request), _path(request), type(exception).__name__)
     return _answer(request, 400, "request.bad")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403 (Django's handler403)."""
-    _log.info("reference=%s %s: 403", reference_of(request), request.path)
+    _log.info("reference=%s %s: 403", reference_of(request), _path(request))
     return _answer(request, 403, "forbidden")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form whose CSRF token is missing or old."""
-    _log.warning("reference=%s %s: csrf %s", reference_of(request), request.path, reason)
+    _log.warning("reference=%s %s: csrf %s", reference_of(request), _path(request), reason)
     return _answer(
         request, 403, "csrf", "This form is too old or did not come from this desk. Load the page again."
     )
@@ -120,7 +127,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 (Django's handler404); the same for what is hidden and what is not there."""
-    _log.info("reference=%s %s %s: 404", reference_of(request), request.method, request.path)
+    _log.info("reference=%s %s %s: 404", reference_of(request), request.method, _path(request))
     return _answer(request, 404, "not_found")
 
 
@@ -130,7 +137,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "reference=%s %s %s: 500",
         reference_of(request),
         request.method,
-        request.path,
+        _path(request),
         exc_info=sys.exc_info(),
     )
     return _answer(request, 500, "internal")
