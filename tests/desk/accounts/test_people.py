@@ -12,7 +12,7 @@ from django.test import Client
 from slipway.base.errors import InvalidInput, NotFound, Refused
 from slipway.desk.accounts import actions, queries
 from slipway.desk.accounts.models import Membership, Organisation, Person, SignInLink
-from slipway.desk.accounts.viewer import OPERATOR, STRANGER, SYSTEM
+from slipway.desk.accounts.viewer import OPERATOR, STRANGER, SYSTEM, of_membership
 from slipway.desk.records.models import PendingRecord
 from slipway.desk.records.site_keys import party_signer
 from slipway.programme.roles import OrganisationKind, Role
@@ -90,6 +90,35 @@ def test_same_person_in_a_second_organisation_keeps_one_account(people: dict[str
             organisation="first-bank",
             roles=["partner_user"],
         )
+
+
+def test_an_administrator_gives_no_role_to_an_account_that_another_organisation_made(
+    people: dict[str, Any],
+) -> None:
+    """Whoever made the account first may hold its welcome link: they would sign in with the new role."""
+    actions.add_person(
+        acting=OPERATOR,
+        email="eve@cyber-agency.example",
+        name="Eve",
+        organisation="cyber-agency",
+        roles=["org_admin"],
+    )
+    eve = of_membership(
+        Membership.objects.select_related("person", "organisation").get(person__name="Eve"), via="session"
+    )
+    uma = {"email": "uma@aurora-lab.example", "name": "Uma"}
+    planted = actions.add_person(acting=eve, organisation="cyber-agency", roles=["evaluator"], **uma)
+    assert planted.welcome_path
+    with pytest.raises(InvalidInput) as caught:
+        actions.add_person(
+            acting=people["ada"].viewer, organisation="aurora-lab", roles=["release_manager"], **uma
+        )
+    assert [p.field for p in caught.value.problems] == ["email"]
+    actions.add_person(acting=OPERATOR, organisation="aurora-lab", roles=["release_manager"], **uma)
+    # And no administrator of one organisation makes a link that signs in for the other.
+    with pytest.raises(NotFound):
+        actions.add_sign_in_link(acting=eve, email=uma["email"])
+    assert actions.add_sign_in_link(acting=OPERATOR, email=uma["email"])
 
 
 def test_acting_for_another_of_ones_organisations(

@@ -23,7 +23,7 @@ from slipway.desk.accounts import policy
 from slipway.desk.accounts.interface import evidence
 from slipway.desk.accounts.models import ApiToken, Membership, Organisation, Person, SignInLink
 from slipway.desk.accounts.tokens import digest_of, new_token
-from slipway.desk.accounts.viewer import Viewer
+from slipway.desk.accounts.viewer import OPERATOR, Viewer
 from slipway.programme.roles import ROLES_OF, OrganisationKind, Role, may_hold
 
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
@@ -142,8 +142,10 @@ def add_person(
     """Add a person to an organisation (its slug) with roles.
 
     A known address gains a membership instead of a second account; then a
-    password is refused. Without a password the answer carries a one-time
-    welcome address, valid :data:`LINK_HOURS` hours.
+    password is refused. Across organisations only the operator does that:
+    addresses are not proved here, so the administrator who made an account
+    first may hold its welcome link and would sign in with the second role too.
+    Without a password the answer carries a one-time welcome address, valid :data:`LINK_HOURS` hours.
     """
     home = Organisation.objects.filter(slug=organisation).first()
     if home is None:
@@ -163,6 +165,12 @@ def add_person(
         problems.add("password", "this person signs in already", "leave the password out")
     if known and known.memberships.filter(organisation=home, ended_at=None).exists():
         problems.add("email", "this person is in the organisation already", "end that membership first")
+    elif known and acting is not OPERATOR and known.memberships.exclude(organisation=home).exists():
+        problems.add(
+            "email",
+            "another organisation made this person's account",
+            "ask the site's operator to add them here, or use another address",
+        )
     if password is not None and not known:
         check_password(problems, password, Person(email=email, name=name))
     problems.raise_if_any()
@@ -207,14 +215,15 @@ def add_sign_in_link(*, acting: Viewer, email: str) -> str:
 
     Earlier unused links of the person stop working.
     """
-    membership = (
-        Membership.objects.select_related("person", "organisation")
-        .filter(person__email__iexact=email.strip(), ended_at=None)
-        .first()
+    memberships = list(
+        Membership.objects.select_related("person", "organisation").filter(
+            person__email__iexact=email.strip(), ended_at=None
+        )
     )
-    if membership is None or not policy.may(acting, policy.ADD_PERSON, membership.organisation):
+    # A link signs in with every role of the person, so all of their organisations must be the caller's.
+    if not memberships or not all(policy.may(acting, policy.ADD_PERSON, m.organisation) for m in memberships):
         raise NotFound(f"there is nobody with the address {email!r}")
-    person = membership.person
+    person = memberships[0].person
     with transaction.atomic():
         SignInLink.objects.filter(person=person, used_at=None).update(used_at=_now())
         path = _new_link(person)
