@@ -51,7 +51,7 @@ def _sink() -> Callable[[Progress], None]:
 
 
 def _gateway(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what start and resume both need: where the gateway is and the key of the grant."""
+    """Add where the gateway is and the key of the grant."""
     function = click.option(
         "--key-env", default="SLIPWAY_KEY", show_default=True, help="Variable that holds the gateway key."
     )(function)
@@ -194,10 +194,11 @@ def start(
 @click.argument("run_dir", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of base images [the run's own].")
 @click.option("--grant", default="", help="The grant whose key is used now [the plan's].")
-@_gateway
+@click.option("--gateway", envvar="SLIPWAY_GATEWAY", help="Address of the gateway [the run's own].")
+@click.option("--key-env", help="Variable that holds the gateway key [the run's own].")
 @on_desk(writes=True)
 def resume(
-    session: Session, run_dir: Path, images: Path | None, grant: str, gateway: str, key_env: str
+    session: Session, run_dir: Path, images: Path | None, grant: str, gateway: str | None, key_env: str | None
 ) -> int:
     """Take up a run that ended early: finished attempts are kept, all others run.
 
@@ -206,8 +207,8 @@ def resume(
     from slipway.evaluation import runner
     from slipway.evaluation.runner import execute, journal
 
-    key = _key(key_env)
     known = execute.connection_of(run_dir)
+    key = _key(key_env or known["key_env"])
     if session.dry_run:
         standing = journal.latest(journal.open_folder(run_dir))
         kept = sum(entry["outcome"] != "missing" for entry in standing.values())
@@ -218,7 +219,7 @@ def resume(
         session.desk.url, session.desk.token, known["review"], known["run_key"], grant=grant
     )
     result = execute.resume(
-        run_dir, reporter, gateway_url=gateway, key=key, images=base, progress=_sink()
+        run_dir, reporter, gateway_url=gateway or known["gateway"], key=key, images=base, progress=_sink()
     )  # fmt: skip
     return _say(session, result)
 

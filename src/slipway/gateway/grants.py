@@ -124,6 +124,7 @@ _STATE_DENIED: Mapping[str, Denied] = MappingProxyType(
         "expired": Denied("grant_expired", "The window of this grant is over; a new grant is needed."),
     }
 )
+_OVER = frozenset({"ended", "revoked", "expired"})
 _UNKNOWN_STATE = Denied("grant_not_active", "This grant is not active; ask the developer.")
 _KEY_REVOKED = Denied("key_revoked", "This key was revoked; use another key of the grant.")
 _NOT_AGREED = _STATE_DENIED["draft"]
@@ -138,8 +139,9 @@ def denied(access: Access, now_ms: int) -> Denied | None:
     The window is half-open: the first millisecond of ``not_after`` is outside.
     """
     grant = access.grant
-    if not access.key.live:
+    if not access.key.live and grant.state not in _OVER:
         return _KEY_REVOKED
+    # The end of a grant kills its keys: "use another key" would send the caller on a search for nothing.
     if grant.state != ACTIVE:
         return _STATE_DENIED.get(grant.state, _UNKNOWN_STATE)
     if not grant.agreed:

@@ -175,6 +175,8 @@ class _Runner:
     def drive(self, preflight: Preflight) -> RunResult:
         """Go through all steps; see the module's text for their order."""
         with _alone(self.folder):
+            # First, because a dead key shows at once and the containment pre-flight takes seconds.
+            identity: dict[str, Any] = {"start": self._models()}
             self.folder.clear_stop()
             self.progress(Progress("prepare", "showing containment"))
             containment, image = preflight(self.images)
@@ -187,7 +189,6 @@ class _Runner:
                     f"{containment.get('tier')}",
                     code="run.tier",
                 )
-            identity: dict[str, Any] = {"start": self._models()}
             self.progress(Progress("register", "registering the plan with the desk"))
             registration = self._register()
             self.progress(Progress("start", f"{registration.ref} stands in the evidence log"))
