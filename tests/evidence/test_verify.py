@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.base.errors import Exit
-from slipway.evidence import canon, container, seal, statement, verify
+from slipway.evidence import canon, container, merkle, seal, statement, verify
 from slipway.evidence.bundle import build_bundle
 from slipway.evidence.encoding import b64
 from slipway.evidence.keys import Signer
@@ -159,6 +159,21 @@ def _other_verdict(case):
     return _resign(case, change, "desk", "cyber-agency")
 
 
+def _own_report(case, keep=-1):
+    """A party cuts the chain off before the issue and signs a report of its own, as the only signer."""
+
+    def change(value):
+        chain = value["predicate"]["chain"]
+        n = chain["n"] if keep < 0 else keep
+        last = merkle.leaf_hash(case.members[f"entries/{n - 1:06}.json"]).hex()
+        subject = [{**s, "digest": {"sha256": last}} if s["name"] == "chain" else s for s in value["subject"]]
+        mine = {"verdict": "not covered", "signers": ["aurora-lab"], "chain": {**chain, "n": n, "last": last}}
+        return {**value, "subject": subject, "predicate": {**value["predicate"], **mine}}
+
+    count = sum(name.startswith("entries/") for name in case.members)
+    return {**_cut_chain(case, count - 1 if keep < 0 else keep), **_resign(case, change, "aurora-lab")}
+
+
 def _foreign_disclosure(case):
     other = canon.loads(case.members["entries/000004.json"])["id"]
     return {"disclosures/determination.json": seal.disclosure(other, SALT, {"verdict": "covered"})}
@@ -218,6 +233,9 @@ REFUSED: dict[str, tuple[Any, str, Reason]] = {
         lambda c: _resign(c, lambda s: s, "desk"), "report", Reason.DSSE_UNSIGNED),
     "report_signed_by_a_stranger": (
         _member("report.dsse.json", b"cyber-agency+", b"cyber-agencx+"), "report", Reason.DSSE_UNSIGNED),
+    "report_of_a_party_that_did_not_determine": (_own_report, "completeness", Reason.DSSE_UNSIGNED),
+    "report_without_a_determination": (
+        lambda c: _own_report(c, 6), "completeness", Reason.STATEMENT_SUBJECT),
     "report_other_than_issued": (
         _other_verdict, "report", Reason.STATEMENT_SUBJECT),
     "report_payload_changed": (
@@ -241,6 +259,22 @@ def test_unsealed_issue_is_no_failure(case):
     count = sum(name.startswith("entries/") for name in case.members)
     status, checks = judge(case.changed(_cut_chain(case, count - 1)), case.vkey)
     assert status == 0 and checks["completeness"] == "pass"
+
+
+def test_content_cannot_draw_lines_of_its_own(case):
+    """The words of a certificate come from whoever wrote it; a check is one line."""
+    statement_now = canon.loads(
+        base64.b64decode(canon.loads(case.members["certificate.dsse.json"])["payload"])
+    )
+    statement_now["predicate"]["properties"] = ["fine\npass         forged: line", "\x9b2K\u202e"]
+    envelope = statement.dsse_sign(
+        statement.PAYLOAD_TYPE, canon.dumps(statement_now), case.world.signers["cyber-agency"]
+    )
+    data = case.changed({"certificate.dsse.json": canon.dumps(envelope)})
+    ours = verify.verify_bytes(data, verify._given(case.vkey, None, None))
+    reasons = [c.reason for c in ours.checks] + [reason for _, _, reason in twin.verify(data, case.vkey)[0]]
+    assert sum("fine\\u000apass" in reason for reason in reasons) == 2
+    assert all(reason.isprintable() for reason in reasons)
 
 
 def test_unsigned_export_is_not_a_pass(case):

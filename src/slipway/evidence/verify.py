@@ -105,6 +105,11 @@ def _single(name: str, reason: str, status: Exit) -> Verdict:
     return Verdict((Check(name, Status.FAIL, reason),), status)
 
 
+def printable(text: str) -> str:
+    """Return text that cannot draw lines of its own on a terminal: parts of it come from the bundle."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
 def _perform(steps: list[tuple[str, tuple[str, ...], Callable[[], str]]]) -> list[Check]:
     """Make the checks in order; one whose foundation did not pass is not made."""
     done: dict[str, Check] = {}
@@ -114,11 +119,11 @@ def _perform(steps: list[tuple[str, tuple[str, ...], Callable[[], str]]]) -> lis
             check = Check(name, Status.NOT_CHECKED, f"needs {', '.join(missing)}")
         else:
             try:
-                check = Check(name, Status.PASS, step())
+                check = Check(name, Status.PASS, printable(step()))
             except NotDecided as undecided:
-                check = Check(name, Status.NOT_CHECKED, str(undecided))
+                check = Check(name, Status.NOT_CHECKED, printable(str(undecided)))
             except EvidenceError as error:
-                check = Check(name, Status.FAIL, f"[{error.reason}] {error.message}")
+                check = Check(name, Status.FAIL, printable(f"[{error.reason}] {error.message}"))
         done[name] = check
     return list(done.values())
 

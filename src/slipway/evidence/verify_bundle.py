@@ -39,6 +39,7 @@ _NEEDED = (
     "report.html",
 )
 ISSUED_RECORD = "report.issued"
+DECIDED_RECORD = "determination.recorded"
 
 
 class BundleChecks:
@@ -62,6 +63,7 @@ class BundleChecks:
         self._payload = b""
         self._subjects: dict[str, str] = {}
         self._predicate: dict[str, Any] = {}
+        self._signed_by: list[str] = []
 
     def steps(self) -> list[tuple[str, tuple[str, ...], Callable[[], str]]]:
         """Return the checks as (name, what must have passed before, how)."""
@@ -196,6 +198,7 @@ class BundleChecks:
         if missing:
             raise EvidenceError(Reason.DSSE_UNSIGNED, f"no signature of {', '.join(map(str, missing))}")
         self._payload = payload
+        self._signed_by = signers
         return f"signed by {', '.join(signers)}; {self._issued()}"
 
     def _issued(self) -> str:
@@ -217,7 +220,21 @@ class BundleChecks:
             raise EvidenceError(Reason.STATEMENT_SCHEMA, "the report says nothing of its chain")
         if claimed.get("review") != self._review:
             raise EvidenceError(Reason.CHAIN_REVIEW, f"the report is of review {claimed.get('review')!r}")
-        return check_complete(self._links, claimed)
+        found = check_complete(self._links, claimed)
+        self._check_authority(int(claimed["n"]))
+        return found
+
+    def _check_authority(self, n: int) -> None:
+        """See that who decided has signed: the report's own list of signers could name anybody.
+
+        A party of the review could else cut the chain off before the issue and sign a report of its own.
+        """
+        fields = [link.fields for link in self._links[:n]]
+        decided = [f["party"] for f in fields if f["type"] == DECIDED_RECORD]
+        if not decided:
+            raise EvidenceError(Reason.STATEMENT_SUBJECT, "the chain has no determination to report on")
+        if decided[-1] not in self._signed_by:
+            raise EvidenceError(Reason.DSSE_UNSIGNED, f"no signature of {decided[-1]}, who determined")
 
     def _check_subjects(self) -> str:
         if "report.html" not in self._subjects:

@@ -841,6 +841,7 @@ class Bundle(Checks):
             raise Bad("statement.schema", "the report does not name its signers")
         if any(party not in signers for party in wanted):
             raise Bad("dsse.no_known_signature", "a signer is missing")
+        self.signed_by = signers
         issued = [r["body"].get("statement_sha256") for r in self.records if r["type"] == "report.issued"]
         if issued and self.payload not in issued:
             raise Bad("statement.subject_mismatch", "the chain records the issue of another report")
@@ -862,6 +863,12 @@ class Bundle(Checks):
             raise Bad("chain.count", "the report speaks of %r records, here are %d" % (n, count))
         if leaf_hash(self.raw[n - 1]).hex() != claimed.get("last"):
             raise Bad("chain.prev", "the report names another record last")
+        # The report's own list of signers could name anybody: who decided must have signed.
+        decided = [r["party"] for r in self.records[:n] if r["type"] == "determination.recorded"]
+        if not decided:
+            raise Bad("statement.subject_mismatch", "the chain has no determination to report on")
+        if decided[-1] not in self.signed_by:
+            raise Bad("dsse.no_known_signature", "no signature of %s, who determined" % decided[-1])
         return "complete up to the %d records that the report was signed over; %d are here" % (n, count)
 
     def subjects(self) -> str:
@@ -980,6 +987,11 @@ class Receipt(Checks):
 OPTIONAL = {"since", "policy", "certificate", "disclosures", "exports", "party"}
 
 
+def printable(text: str) -> str:
+    """Return text that cannot draw lines of its own on a terminal: parts of it come from the bundle."""
+    return "".join(c if c.isprintable() else "\\u%04x" % ord(c) for c in text)
+
+
 def verify(
     data: bytes, vkey: str, policy: str | None = None, since: str | None = None
 ) -> tuple[list[tuple[str, str, str]], int]:
@@ -1008,7 +1020,7 @@ def verify(
         status = 3
     else:
         status = 0
-    return [(name, *result) for name, result in done.items()], status
+    return [(name, state, printable(reason)) for name, (state, reason) in done.items()], status
 
 
 def main() -> int:
