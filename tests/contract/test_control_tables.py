@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.db import connection
 
@@ -17,9 +24,10 @@ def test_columns_are_equal_and_in_order(table: str) -> None:
     assert tuple(found) == CONTROL_TABLES[table]
 
 
-# A transactional test before this one has emptied the tables: bring back what the migrations put in.
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_the_epoch_row_is_there_from_the_first_migration() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id, epoch FROM access_control")
-        assert cursor.fetchall() == [(1, 0)]
+def test_the_epoch_row_is_there_from_the_first_migration(tmp_path: Path) -> None:
+    """In a site of its own: a transactional test before this one has emptied the tests' tables."""
+    code = "from slipway.desk.project.manage import migrate; migrate()"
+    environment = os.environ | {"SLIPWAY_DATA": str(tmp_path / "site"), "SLIPWAY_DATABASE_URL": ""}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "site" / "desk.sqlite3")) as site:
+        assert site.execute("SELECT id, epoch FROM access_control").fetchall() == [(1, 0)]

@@ -35,6 +35,7 @@ class World:
         self.log_key = Signer(ORIGIN, b"L" * 32)
         self.signers = {name: Signer(name, bytes([n + 1]) * 32) for n, name in enumerate(PARTIES)}
         self.desk = apsw.Connection(str(root / "desk.sqlite3"))
+        self.desk.set_busy_timeout(20_000)
         self.desk.execute("PRAGMA journal_mode=WAL")
         self.desk.execute(pending.PENDING_DDL)
         self.source = pending.SqlitePending(root / "desk.sqlite3")
