@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from slipway.gateway.upstream import refused_by_upstream
 from tests.gateway.rig import ALIAS, Process, Site, Upstream, free_port, until
 from tests.gateway.test_refusals import CHAT, call, error, known
 
@@ -138,3 +139,8 @@ def test_client_that_leaves_frees_the_upstream(
     assert gone["tokens_out"] is None
     assert gone["charged"] > 1024
     settled(site, gateway, key, grant)
+
+
+@pytest.mark.parametrize("said", ["9" * 5000, "-1", "soon", "", "\u0663"])
+def test_a_senseless_retry_after_is_a_second(said: str) -> None:
+    assert refused_by_upstream(429, said).retry_after in (1, 3600)

@@ -36,6 +36,18 @@ def test_unknown_parameters_pass_unchanged(extra: dict[str, object]) -> None:
     assert sent == {**fields, "model": "real"}
 
 
+def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing holds the interpreter: past the lease, everybody's streams would be cut."""
+    monkeypatch.setattr(openai, "MAX_JSON_MARKS", 50)
+    monkeypatch.setattr(openai, "_decode", None)
+    for many in (b"[" + b"[]," * 30 + b"[]]", b"[" + b"1," * 60 + b"1]", b"[" + b"{}," * 30 + b"1]"):
+        with pytest.raises(Refusal) as caught:
+            openai.parse(b'{"model":"aurora","messages":' + many + b"}")
+        assert (caught.value.status, caught.value.code) == (413, "body_too_complex")
+        with pytest.raises(ValueError, match="too many"):
+            openai.read_answer(b'{"choices":' + many + b"}")
+
+
 def test_duplicate_keys_cannot_be_read_in_two_ways() -> None:
     body = b'{"model":"aurora","messages":[],"temperature":1,"temperature":2,"model":"other"}'
     parsed = openai.parse(body)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -32,6 +33,30 @@ def test_events_are_the_same_however_the_bytes_are_cut(
     if end == "\r":  # the last CR may be half of a CRLF until something follows
         out += splitter.feed(b"\n")
     assert [event.decode() for event in out] == whole
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\r\n", b"data: b"]), max_size=30), st.data())
+def test_any_mixture_of_line_ends_reads_the_same_in_pieces(parts: list[bytes], draw: st.DataObject) -> None:
+    data = b"".join(parts) + b"end"
+    cuts = sorted(draw.draw(st.sets(st.integers(0, len(data)), max_size=len(data))) | {0, len(data)})
+    whole, pieces = sse.Splitter(), sse.Splitter()
+    got = [e for a, b in itertools.pairwise(cuts) for e in pieces.feed(data[a:b])]
+
+    def said(events: list[bytes]) -> list[bytes]:  # blank lines before an event, and alone, mean nothing
+        return [e.lstrip(b"\n") for e in events if e.strip(b"\n")]
+
+    assert said(got) == said(whole.feed(data))
+
+
+def test_what_is_held_back_is_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost of an event must not grow with the square of its length."""
+    splitter, looked = sse.Splitter(), []
+    split = sse.Splitter._split
+    monkeypatch.setattr(sse.Splitter, "_split", lambda s, data: looked.append(len(data)) or split(s, data))
+    for piece in (b"data: ", *[b"x\r\n:"] * 1000):
+        assert splitter.feed(piece) == []
+    assert sum(looked) < 100
+    assert len(splitter.feed(b"\n\n")) == 1
 
 
 @given(EVENTS)

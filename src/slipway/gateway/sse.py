@@ -6,7 +6,11 @@ own can never land inside one of the upstream's.
 
 from __future__ import annotations
 
+import re
+
 MAX_EVENT_BYTES = 1 << 20
+# Every blank line has one of these in it, whatever its line ends are.
+_BLANK = re.compile(rb"\n\n|\r\r|\n\r")
 _FIELDS = frozenset({b"", b"data", b"event", b"id", b"retry"})
 
 
@@ -20,7 +24,7 @@ class Splitter:
     __slots__ = ("_limit", "_rest")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._limit = limit
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -29,12 +33,22 @@ class Splitter:
         Raises :class:`EventTooLong` when an event grows past the limit.
         """
         if self._rest:
-            data = self._rest + data
+            # Looking through all that is held back at every read would cost the square of an event's
+            # length: an upstream that sends single bytes could keep the whole process busy.
+            if _BLANK.search(self._rest[-2:] + data) is None:
+                self._rest += data
+                self._check_length(len(self._rest))
+                return []
+            data = bytes(self._rest) + data
+            self._rest.clear()
         # The usual read is exactly one event with LF line ends: nothing is copied then.
         if b"\r" not in data and data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2:
-            self._rest = b""
             return [data]
         return self._split(data)
+
+    def _check_length(self, length: int) -> None:
+        if length > self._limit:
+            raise EventTooLong(f"no event end within {self._limit} bytes")
 
     def _split(self, data: bytes) -> list[bytes]:
         tail = b""
@@ -44,9 +58,8 @@ class Splitter:
                 data, tail = data[:-1], b"\r"
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *events, rest = data.split(b"\n\n")
-        if len(rest) > self._limit:
-            raise EventTooLong(f"no event end within {self._limit} bytes")
-        self._rest = rest + tail
+        self._check_length(len(rest))
+        self._rest += rest + tail
         return [event.lstrip(b"\n") + b"\n\n" for event in events if event.strip(b"\n")]
 
     @property

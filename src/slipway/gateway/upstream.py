@@ -9,6 +9,7 @@ raises is turned into a name here, because its messages quote host and port.
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -166,7 +167,8 @@ def refused_by_upstream(status: int, retry_after: str | None, code: str | None =
             "The model's endpoint does not accept this request; check its parameters.",
         )
     if status == 429:
-        seconds = int(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else 1
+        plain = retry_after is not None and re.fullmatch("[0-9]{1,9}", retry_after) is not None
+        seconds = int(retry_after or 1) if plain else 1
         return Refusal(
             429,
             "upstream_rate_limit",
