@@ -1,6 +1,7 @@
 """What every test shares: a skip is a failure under CI, and earlier phases are named at the end.
 
-``./go test`` runs the checks before pytest and hands the names of those that
+``SLIPWAY_TEST_DB=postgres`` runs every test that has a database on a temporary
+PostgreSQL cluster. ``./go test`` runs the checks before pytest and hands the names of those that
 failed in ``SLIPWAY_FAILED_PHASES``, so that pytest's summary, which comes
 last, does not read as if all were well.
 """
@@ -8,10 +9,12 @@ last, does not read as if all were well.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+
+from tests import postgres
 
 UNDER_CI = os.environ.get("CI") == "true"
 
@@ -53,3 +56,25 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if failed:
         terminalreporter.section("failed before these tests", red=True, bold=True)
         terminalreporter.write_line(failed)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> Iterator[None]:
+    """Point Django at a temporary PostgreSQL cluster when the tests were asked to use one."""
+    if not postgres.wanted():
+        yield
+        return
+    from django.db import connections
+
+    from slipway.desk.project.settings.database import postgresql
+
+    with postgres.cluster() as url:
+        connections.configure_settings({"default": postgresql(url)})
+        connections.settings = connections.configure_settings({"default": postgresql(url)})
+        if hasattr(connections._connections, "default"):
+            del connections._connections.default
+        yield
+        for connection in connections.all():
+            connection.close()
+            if getattr(connection, "pool", None):
+                connection.close_pool()

@@ -20,8 +20,6 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from tests import postgres
-
 PASSWORD = "correct horse battery staple"
 
 ORGANISATIONS = (
@@ -38,28 +36,6 @@ CAST = {
     "cy": ("Cy", "first-bank", ("partner_user",)),
     "mallory": ("Mallory", "other-lab", ("release_manager", "lab_security", "org_admin")),
 }
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> Iterator[None]:
-    """Point Django at a temporary PostgreSQL cluster when the tests were asked to use one."""
-    if not postgres.wanted():
-        yield
-        return
-    from django.db import connections
-
-    from slipway.desk.project.settings.database import postgresql
-
-    with postgres.cluster() as url:
-        connections.configure_settings({"default": postgresql(url)})
-        connections.settings = connections.configure_settings({"default": postgresql(url)})
-        if hasattr(connections._connections, "default"):
-            del connections._connections.default
-        yield
-        for connection in connections.all():
-            connection.close()
-            if getattr(connection, "pool", None):
-                connection.close_pool()
 
 
 @pytest.fixture(autouse=True)
