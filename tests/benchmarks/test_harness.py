@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from benchmarks.__main__ import markdown
 from benchmarks._harness import Measure, compare, figure, holds, paired, unmeasured
 
 
@@ -61,3 +62,14 @@ def test_lines() -> None:
     assert set(json.loads(Measure("z", "v", 1.0, (1.0, 1.0), "<= 1", True).as_json())) == {
         "name", "versus", "ratio", "spread", "goal", "ok",
     }  # fmt: skip
+
+
+def test_the_table_says_no_where_a_goal_is_missed() -> None:
+    lines = [
+        json.loads(Measure("x", "raw", 0.5, (0.4, 0.6), ">= 0.8", False, "why").as_json()),
+        json.loads(unmeasured("y", "nginx", "<= 9", "not there").as_json()),
+    ]
+    assert markdown(lines)[2:] == [
+        "| x | raw | 0.5 | 0.4 – 0.6 | >= 0.8 | **no** | why |",
+        "| y | nginx |  |  | <= 9 | **no** | not there |",
+    ]
