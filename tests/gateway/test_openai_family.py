@@ -37,7 +37,7 @@ def test_unknown_parameters_pass_unchanged(extra: dict[str, object]) -> None:
 
 
 def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parsing holds the interpreter: past the lease, everybody's streams would be cut."""
+    """Parsing holds the interpreter: for so long nobody's stream moves and no kill takes effect."""
     monkeypatch.setattr(openai, "MAX_JSON_MARKS", 50)
     monkeypatch.setattr(openai, "_decode", None)
     for many in (b"[" + b"[]," * 30 + b"[]]", b"[" + b"1," * 60 + b"1]", b"[" + b"{}," * 30 + b"1]"):

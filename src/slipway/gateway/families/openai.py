@@ -29,9 +29,9 @@ ROUTES: Mapping[tuple[str, bytes], str] = {
 # Without a tokenizer (a decision: see the page) a reservation is an estimate from sizes.
 BYTES_PER_TOKEN = 4
 DEFAULT_OUTPUT_TOKENS = 1024
-# Parsing holds the interpreter: 6 million empty lists (17 MB) took 1.3 s and 600 MB, longer than the lease,
-# so that one body would have cut everybody's streams. Every value but the first of its container has a
-# comma before it. Commas in text count too; that much text of commas is no chat.
+# Parsing holds the interpreter: 6 million empty lists (17 MB) took 1.3 s and 600 MB, and for so long nobody's
+# stream moves and no kill takes effect. Every value but the first of its container has a comma before it.
+# Commas in text count too; that much text of commas is no chat.
 MAX_JSON_MARKS = 2_000_000
 
 _DONE = b"data: [DONE]\n\n"
