@@ -10,7 +10,7 @@ import pytest
 from slipway.base.results import Check, Status
 from slipway.evaluation.containment import HOLES, NAMES, NotContained, preflight, preflight_async, suite
 from slipway.evaluation.containment.canary import Canary
-from slipway.evaluation.sandbox import BaseImage, Opening, Sandbox, SandboxConfig, holder, inside, spec
+from slipway.evaluation.sandbox import BaseImage, Opening, Sandbox, SandboxConfig, inside, spec
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sandbox]
 
@@ -159,8 +159,8 @@ async def test_attempts_without_an_answer_are_no_pass(
 async def test_a_sandbox_that_does_not_start_shows_nothing(
     base_image: BaseImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holder, "__file__", "/nothing")
-    monkeypatch.setattr("slipway.evaluation.sandbox.box._HOLDER", "/nothing/holder.py")
+    monkeypatch.setattr("slipway.evaluation.sandbox.nursery.PROGRAM", "/nothing/holder.py")
+    monkeypatch.setattr("slipway.evaluation.sandbox.nursery._current", None)
     report = await preflight_async(SMALL, base_image)
     assert not report.passed
     assert {check.status for check in report.probes if check.name != "canary"} == {Status.NOT_CHECKED}

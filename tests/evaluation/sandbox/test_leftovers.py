@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.evaluation.sandbox import BaseImage, Sandbox, SandboxConfig, reap
+from slipway.evaluation.sandbox import BaseImage, Sandbox, SandboxConfig, nursery, reap
 from slipway.evaluation.sandbox.cgroups import PARENT, find_hierarchies
 from slipway.evaluation.sandbox.holder import kill_cgroup, remove_cgroup
 from slipway.evaluation.sandbox.slots import FIRST_UID, STATE
@@ -176,3 +176,47 @@ def test_a_fork_bomb_dies_in_either_cgroup_version(base_image: BaseImage) -> Non
             kill_cgroup(str(folder))
             remove_cgroup(str(folder))
     assert tried
+
+
+async def test_sandboxes_outlive_the_nursery_and_a_new_one_comes_up(base_image: BaseImage) -> None:
+    first = await Sandbox.start(SandboxConfig(), base_image)
+    assert nursery._current is not None
+    before = nursery._current[2]
+    before.kill()
+    before.wait()
+    assert (await first.exec(["echo", "alive"])).stdout == "alive\n"
+    second = await Sandbox.start(SandboxConfig(), base_image)
+    assert nursery._current[2].pid != before.pid
+    for box in (first, second):
+        await box.stop()
+        assert await gone(box.name) == []
+
+
+async def test_a_nursery_keeps_nothing_and_ends_with_its_runner(base_image: BaseImage) -> None:
+    box = await Sandbox.start(SandboxConfig(), base_image)
+    assert nursery._current is not None
+    folder = Path(f"/proc/{nursery._current[2].pid}")
+    held = {(fd.name, str(fd.readlink()).split(":")[0]) for fd in (folder / "fd").iterdir()}
+    assert held == {("0", "socket"), ("1", "/dev/null"), ("2", "/dev/null")}
+    assert (folder / "environ").read_bytes().startswith(b"PATH=")
+    assert (folder / "environ").read_bytes().count(b"\0") == 1, "nothing of the runner's environment"
+    await box.stop()
+    runner, name, holder = start_runner(base_image)
+    parent = _parent(holder)
+    assert parent != runner.pid
+    runner.kill()
+    runner.wait()
+    assert await gone(name) == []
+    for _ in range(100):
+        if _parent(parent) is None:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the nursery outlived its runner")
+
+
+def _parent(pid: int | None) -> int | None:
+    """Return the parent of a process, None when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        return None

@@ -8,13 +8,11 @@ import json
 import os
 import posixpath
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, overload
 
-from slipway.evaluation.sandbox import cgroups, holder, inside, outcome, probe, reaper, slots, spec
+from slipway.evaluation.sandbox import cgroups, holder, inside, nursery, outcome, probe, reaper, slots, spec
 from slipway.evaluation.sandbox.base_image import BaseImage
 from slipway.evaluation.sandbox.child import Child, Finished
 from slipway.evaluation.sandbox.config import ExecResult, Opening, SandboxConfig
@@ -35,7 +33,6 @@ _READ = (
     'if [ ! -e "$1" ]; then cat <"$1"; exit 2; fi; ' + _NO_FILE + 'exec cat <"$1"'
 )
 
-_HOLDER = str(Path(holder.__file__).resolve())
 _swept = False
 
 
@@ -47,7 +44,7 @@ class Sandbox:
         self.name = slot.name
         self._slot = slot
         self._cgroup = cgroup
-        self._holder: subprocess.Popen[bytes] | None = None
+        self._holder: nursery.Holder | None = None
         self._fds: dict[str, int] = {}
         self._background: list[Child] = []
         self._init = 0
@@ -86,22 +83,10 @@ class Sandbox:
         config = json.dumps(spec.specification(self.config))
         (self._slot.folder / "config.json").write_text(config, encoding="utf-8")
         network = "shared" if Opening.HOST_NETWORK in self.config.openings else "own"
-        argv = [sys.executable or "/usr/bin/python3", "-I", "-S", _HOLDER]
         crun = shutil.which("crun") or "/usr/bin/crun"
-        argv += [str(self._slot.folder), str(base.rootfs), crun, str(self._slot.uid), str(slots.UIDS)]
-        argv += [str(self.config.disk_mb << 20), str(self._slot.lock), network, *self._cgroup.start_folders]
-        # Its own session, so that Ctrl-C at the terminal reaches the runner, which then stops in order.
-        self._holder = subprocess.Popen(  # noqa: ASYNC220 -- a vfork of 1 ms; its pipes are awaited
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            pass_fds=(self._slot.lock,),
-            start_new_session=True,
-            cwd="/",
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
+        arguments = [str(self._slot.folder), str(base.rootfs), crun, str(self._slot.uid), str(slots.UIDS)]
+        arguments += [str(self.config.disk_mb << 20), network, *self._cgroup.start_folders]
+        self._holder = nursery.start(arguments, self._slot.lock)
         words = (await self._told()).split()
         if not words or words[0] != "ok":
             reason = " ".join(words[1:]) or "the holder ended without a word"
@@ -115,8 +100,8 @@ class Sandbox:
 
     async def _told(self) -> str:
         """Return the holder's one line."""
-        assert self._holder is not None and self._holder.stdout is not None
-        fd = self._holder.stdout.fileno()
+        assert self._holder is not None
+        fd = self._holder.told
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
         loop.add_reader(fd, readable.set)
@@ -150,14 +135,7 @@ class Sandbox:
         """End the holder, which clears away, and do so again in case it was killed before it could."""
         try:
             if self._holder is not None:
-                for pipe in (self._holder.stdin, self._holder.stdout):
-                    if pipe is not None:
-                        pipe.close()
-                try:
-                    self._holder.wait(20)
-                except subprocess.TimeoutExpired:
-                    self._holder.kill()
-                    self._holder.wait()
+                self._holder.end(20)
             with contextlib.suppress(FileNotFoundError):
                 (self._slot.folder / "config.json").unlink()
             return holder.clear_away(str(self._slot.folder), list(self._cgroup.folders))

@@ -1,11 +1,11 @@
 # ruff: noqa: PTH102, PTH106, PTH108, PTH112, PTH119, SIM105
-# Runs once per sample with "python -I -S": importing pathlib or contextlib would cost 6 ms of an 80 ms start.
+# Runs with "python -I -S", once a runner; every sample's holder is a fork of it.
 """Holder of one sandbox: makes its namespaces and mounts, starts it, waits, and clears it away.
 
-Run as a program (``python -I -S holder.py DIR BASE CRUN UID COUNT BYTES LOCK_FD NET CGROUP…``) by
-:mod:`slipway.evaluation.sandbox.box`; standard library only. It stays in the host's namespaces and keeps
-three descriptors (user, mount, network namespace of the sample). Its standard input is a life line: when
-the last writer closes it, which the kernel also does when the runner is killed, the holder kills the
+Run as a program (``python -I -S holder.py``) by :mod:`slipway.evaluation.sandbox.nursery` it forks one
+holder a request (see :func:`nursery`); standard library only. A holder stays in the host's namespaces and
+keeps three descriptors (user, mount, network namespace of the sample). Its standard input is a life line:
+when the last writer closes it, which the kernel also does when the runner is killed, the holder kills the
 sample's cgroups and removes every trace. The functions that do so are imported by the reaper as well, so
 that there is one way to clear a sandbox away.
 
@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import socket
 import sys
 import time
 
@@ -307,8 +309,7 @@ def _start(
 
 def main(arguments: list[str]) -> int:
     """Start one sandbox, tell the outcome in one line, hold it until the life line ends, clear it away."""
-    folder, base, crun, uid, count, size, lock, network, *cgroups = arguments
-    os.set_inheritable(int(lock), False)
+    folder, base, crun, uid, count, size, network, *cgroups = arguments
     roots = [path.removesuffix("/init") for path in cgroups]
     try:
         try:
@@ -325,5 +326,46 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def nursery(channel: socket.socket) -> int:
+    """Fork a holder for every request until the runner closes the channel.
+
+    A request is the arguments of :func:`main`, with a NUL between, and three descriptors: life line, where
+    to tell the outcome, and the slot's lock. The answer is the holder's pid with its pidfd, or why there is
+    none. This process itself stays in the host's namespaces and keeps no descriptor of any sandbox.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for holders here: the runner has the pidfd
+    while True:
+        request, fds, _, _ = socket.recv_fds(channel, 1 << 16, 3, socket.MSG_CMSG_CLOEXEC)
+        if not request:
+            return 0
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become(channel, fds, request.decode().split("\0"))
+            handle = os.pidfd_open(pid)
+        except OSError as error:
+            channel.send(str(error).encode())
+        else:
+            socket.send_fds(channel, [str(pid).encode()], [handle])
+            os.close(handle)
+        for fd in fds:
+            os.close(fd)
+
+
+def _become(channel: socket.socket, fds: list[int], arguments: list[str]) -> None:
+    """Be a holder in the forked child, and end with it. The lock stays open, and closed for programs."""
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        channel.close()
+        for fd, standard in zip(fds, (0, 1), strict=False):
+            os.dup2(fd, standard)
+            os.close(fd)
+        status = main(arguments)
+    finally:
+        os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(nursery(socket.socket(fileno=0)))
