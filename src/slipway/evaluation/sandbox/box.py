@@ -54,7 +54,7 @@ class Sandbox:
 
     @classmethod
     async def start(cls, config: SandboxConfig, base: BaseImage, *, as_control: bool = False) -> Sandbox:
-        """Start a sandbox on ``base``; about 50 ms.
+        """Start a sandbox on ``base``; about 15 ms.
 
         ``as_control`` allows the openings of the containment suite's positive control. Raises
         :class:`SandboxUnsupported` when this machine cannot, :class:`SandboxUnavailable` when it fails now.
