@@ -169,6 +169,20 @@ def test_a_report_whose_issue_is_not_sealed_yet_is_finished_later(case: Case) ->
     assert case.ada.get(f"/reviews/{case.ref}/report")["state"] == "ready"
 
 
+def test_one_report_is_built_at_a_time(case: Case) -> None:
+    """The slots of the desk stay free for others, a release above all."""
+    from slipway.desk.determinations import service
+
+    case.to_open()
+    case.measure()
+    case.determine()
+    with service._BUILDING:
+        assert case.dana.post(f"/reviews/{case.ref}/report", expect=503)["code"] == "report.busy"
+        case.ada.post(f"/reviews/{case.ref}/release", {"kind": "public", "confirm": case.ref})
+    with sealing():
+        case.dana.post(f"/reviews/{case.ref}/report")
+
+
 def test_the_report_discloses_items_to_the_developer(case: Case) -> None:
     case.to_open()
     case.measure()

@@ -165,6 +165,24 @@ def test_an_incomplete_run_is_resumed(case: Case) -> None:
     assert case.ben.post(f"/runs/{case.run}/finish", finished())["state"] == "complete"
 
 
+def test_a_resumed_run_does_not_lose_a_flag(case: Case) -> None:
+    items = _running(case)
+    flag = {"name": "flag search", "status": "fail", "reason": "read the scorer"}
+    ended = {"status": "incomplete", "reason": "power cut", "integrity": [flag]}
+    case.ben.post(f"/runs/{case.run}/finish", ended)
+    case.ben.post(f"/runs/{case.run}/start", CONTAINED)
+    case.ben.post(f"/runs/{case.run}/finish", {"status": "incomplete", "reason": "again"})
+    case.ben.post(f"/runs/{case.run}/start", CONTAINED)
+    case.ben.post(f"/runs/{case.run}/items", [outcome(i, e, "pass") for i in items for e in (1, 2)])
+    clean = {**flag, "status": "pass", "reason": "none found"}
+    done = case.ben.post(f"/runs/{case.run}/finish", {**finished(), "integrity": [clean]})
+    assert done["state"] == "complete"
+    assert done["proposal"]["verdict"] == "insufficient evidence"
+    assert [(c["status"], c["reason"]) for c in Run.objects.get().finish["integrity"]] == [
+        ("fail", "at an earlier end of this run: read the scorer")
+    ]
+
+
 def test_a_run_whose_window_ended_can_still_say_so(case: Case) -> None:
     _running(case)
     case.window("end")

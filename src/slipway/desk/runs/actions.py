@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -127,6 +128,9 @@ def start(
     run.state = "running"
     run.started_at = run.started_at or at
     run.containment = dict(containment)
+    known = {c["name"] for c in run.flags}
+    ended = results.failed((run.finish or {}).get("integrity", []))
+    run.flags = [*run.flags, *(c for c in ended if c["name"] not in known)]
     run.finish = run.statistics = run.proposal = run.finished_at = None
     run.save()
     digest = hashlib.sha256(canon.dumps(dict(containment))).hexdigest()
@@ -247,8 +251,9 @@ def finish(*, acting: Viewer, ref: str, given: FinishInput) -> tuple[Run, Receip
     """
     for _ in range(_TRIES):
         run = queries.get(acting, ref)
-        computed = results.compute(run, given)
-        done = _finish(acting, ref, given, computed)
+        kept = replace(given, integrity=results.carry(run.flags, given.integrity))
+        computed = results.compute(run, kept)
+        done = _finish(acting, ref, kept, computed)
         if done is not None:
             return done
     raise Refused("items kept arriving while the run was being finished; finish it again", code="run.busy")
@@ -295,6 +300,7 @@ def _finish(
     run.save()
     commitment = hmac.digest(bytes(run.salt), canon.dumps(computed.statistics), "sha256").hex()
     egress = hmac.digest(bytes(run.salt), canon.dumps(dict(given.egress)), "sha256").hex()
+    whole = hmac.digest(bytes(run.salt), canon.dumps(run.finish), "sha256").hex()
     body = {
         "run": run.ref,
         "status": given.status,
@@ -303,6 +309,7 @@ def _finish(
         "missing": int(computed.statistics["missing"]),
         "statistics_commitment": commitment,
         "egress_commitment": egress,
+        "finish_commitment": whole,
     }
     return run, note(acting, "run.finished", review, body, at)
 

@@ -33,6 +33,8 @@ class Run(models.Model):
     finished_at = models.DateTimeField(null=True)
     containment = models.JSONField(null=True)
     finish = models.JSONField(null=True)
+    # Integrity checks that failed at an earlier end of this run; a resumed run does not lose them.
+    flags = models.JSONField(default=list)
     statistics = models.JSONField(null=True)
     proposal = models.JSONField(null=True)
     expected = models.IntegerField()

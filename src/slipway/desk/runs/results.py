@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from slipway.desk.runs.models import Run
 from slipway.evaluation.determine import determine
 from slipway.evaluation.stats import Outcome, Result, Summary, fill_missing, summarise
 from slipway.programme.rule import DecisionRule
+
+_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,29 @@ def integrity_clean(checks: tuple[Mapping[str, str], ...] | list[Mapping[str, st
     """Return False when a check raised a flag, None when none was made, else True."""
     states = {c["status"] for c in checks}
     return False if "fail" in states else True if "pass" in states else None
+
+
+def failed(checks: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return the checks that raised a flag."""
+    return [dict(c) for c in checks if c["status"] == "fail"]
+
+
+def carry(
+    flags: Sequence[Mapping[str, str]], told: Sequence[Mapping[str, str]]
+) -> tuple[Mapping[str, str], ...]:
+    """Return the checks of this end with every flag of an earlier end standing again.
+
+    A run that is resumed keeps the attempts of its first part, so it keeps what
+    was found about them: no later end can talk a flag away.
+    """
+    standing = {c["name"] for c in failed(told)}
+    old = [
+        {**c, "reason": f"at an earlier end of this run: {c['reason']}"[:_REASON]}
+        for c in flags
+        if c["name"] not in standing
+    ]
+    names = {c["name"] for c in old}
+    return (*(c for c in told if c["name"] not in names), *old)
 
 
 def compute(run: Run, given: FinishInput) -> Computed:
