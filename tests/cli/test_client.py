@@ -37,6 +37,9 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
     "/api/v1/down": (503, b"busy"),
     "/api/v1/token": (401, b'{"title": "no such token", "code": "auth.unknown"}'),
     "/api/v1/odd": (418, b"[1]"),
+    "/api/v1/reviews?limit=200": (200, b'{"items": [{"ref": "R-2", "codename": "Two"}], "next": 2}'),
+    "/api/v1/reviews?limit=200&after=2": (200, b'{"items": [{"ref": "R-1"}], "next": null}'),
+    "/api/v1/reviews/R-1/timeline": (200, b'[{"n": 0, "type": "review.created", "record": "01a"}]'),
 }
 
 
@@ -151,3 +154,17 @@ def test_a_dry_run_sends_no_write(
     assert Handler.seen[-1][:2] == ("POST", "/api/v1/reviews/R-1/offer")
     monkeypatch.setenv("T", "")
     assert cli.run(words, composition) == Exit.INVALID
+
+
+def test_lists_show_what_the_desk_answers_all_pages_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("T", "slt_x")
+    composition = Composition(supervise=lambda options: 0)
+    where = ["--desk", desk.url, "--token-env", "T"]
+    assert cli.run(["review", "list", *where], composition) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ref", "R-2", "R-1"]
+    assert cli.run(["review", "list", "--json", *where], composition) == 0
+    assert [r["ref"] for r in json.loads(capsys.readouterr().out)["items"]] == ["R-2", "R-1"]
+    assert cli.run(["review", "timeline", "R-1", *where], composition) == 0
+    assert "review.created" in capsys.readouterr().out

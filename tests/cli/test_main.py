@@ -165,3 +165,16 @@ def test_up_hands_its_options_to_the_composition_root(tmp_path: Path) -> None:
 def test_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("help", "settings", "--json") == 0
     assert json.loads(capsys.readouterr().out)["settings"] == SETTINGS
+
+
+def test_verify_says_usage_where_there_is_nothing_to_verify(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 would mean that evidence was looked at and is invalid."""
+    composition = Composition(supervise=lambda options: 0)
+    assert cli.run(["verify", str(tmp_path / "none.zip"), "--key", "k"], composition) == Exit.USAGE
+    assert "FILE" in capsys.readouterr().err
+    file = tmp_path / "some.zip"
+    file.write_bytes(b"no bundle")
+    assert cli.run(["verify", str(file), "--key", f"@{tmp_path}/none"], composition) == Exit.USAGE
+    assert "--key" in capsys.readouterr().err

@@ -64,10 +64,18 @@ def new(
 @on_desk()
 def list_reviews(session: Session) -> None:
     """List the reviews that you may see."""
-    answer = session.desk.get("/reviews")
-    rows = answer.get("reviews") or []
+    rows: list[dict[str, Any]] = []
+    after: int | None = None
+    while True:
+        page = session.desk.get("/reviews?limit=200" + (f"&after={after}" if after is not None else ""))
+        rows += page["items"]
+        after = page["next"]
+        if after is None:
+            break
     names = ("ref", "codename", "developer", "agency", "stage", "access", "closes")
-    session.show(answer, table([[row.get(n) for n in names] for row in rows], names) or ["no reviews"])
+    session.show(
+        {"items": rows}, table([[row.get(n) for n in names] for row in rows], names) or ["no reviews"]
+    )
 
 
 @command.command("show")
@@ -86,8 +94,7 @@ def timeline(session: Session, review: str) -> None:
     """List every record of a review with its place in the log."""
     answer = session.desk.get(f"/reviews/{review}/timeline")
     rows = [
-        [row.get(name) for name in ("n", "at", "type", "party", "index", "record")]
-        for row in answer.get("records") or []
+        [row.get(name) for name in ("n", "at", "type", "party", "index", "record")] for row in answer["items"]
     ]
     session.show(answer, table(rows, ("n", "at", "type", "party", "index", "record")))
 

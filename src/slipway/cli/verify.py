@@ -6,9 +6,16 @@ from pathlib import Path
 
 import click
 
-from slipway.base.errors import InvalidInput, Problem
+from slipway.base.errors import Exit, InvalidInput, Problem
 from slipway.cli.output import emit, json_option
 from slipway.evidence.verify import verify_file
+
+
+def _wrong_call(field: str, problem: str, fix: str) -> InvalidInput:
+    """Return an error of the command line: 1 would say that a file was looked at and is invalid."""
+    error = InvalidInput([Problem(field, problem, fix)])
+    error.exit_code = Exit.USAGE
+    return error
 
 
 def _text(value: str, option: str) -> str:
@@ -20,7 +27,7 @@ def _text(value: str, option: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         fix = f"name a readable text file: {option} @FILE"
-        raise InvalidInput([Problem(option, f"{path} could not be read ({error})", fix)]) from None
+        raise _wrong_call(option, f"{path} could not be read ({error})", fix) from None
 
 
 @click.command("verify")
@@ -36,7 +43,7 @@ def command(file: Path, vkey: str, policy: str | None, since: str | None, as_jso
     when all required checks pass, 1 when one fails, 2 for a wrong command line, 3 when undecidable.
     """
     if not file.is_file():
-        raise InvalidInput([Problem("FILE", f"{file} is not a file", "name a bundle or a receipt")])
+        raise _wrong_call("FILE", f"{file} is not a file", "name a bundle or a receipt")
     verdict = verify_file(
         file,
         _text(vkey, "--key").strip(),
