@@ -19,7 +19,9 @@ import pytest
 
 from slipway.base.errors import Exit, InvalidInput
 from slipway.cli import demo
+from slipway.cli import main as cli
 from slipway.cli.demo.tell import Teller, receipt_of
+from slipway.cli.interface import Composition
 from slipway.evaluation.sandbox import tier
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -156,13 +158,13 @@ def test_the_default_folder_is_a_new_one(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_all_that_is_missing_for_a_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    demo._check_model(None, None, None)
+    demo._check_wishes("eo-14409", "starter", None, None, None)
     with pytest.raises(InvalidInput) as caught:
-        demo._check_model("models.example/v1", None, None)
+        demo._check_wishes("eo-14409", "starter", "models.example/v1", None, None)
     assert [p.field for p in caught.value.problems] == ["--api-key-env", "--model-name", "--model"]
     monkeypatch.delenv("NO_KEY", raising=False)
     with pytest.raises(InvalidInput, match="NO_KEY is empty"):
-        demo._check_model("https://models.example/v1", "NO_KEY", "m")
+        demo._check_wishes("eo-14409", "starter", "https://models.example/v1", "NO_KEY", "m")
 
 
 def test_the_teller_keeps_stdout_for_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,3 +180,13 @@ def test_the_teller_keeps_stdout_for_json(capsys: pytest.CaptureFixture[str]) ->
     assert set(tell.seconds) == {"one"}
     assert receipt_of({"receipt": {"record": "x", "type": "t"}}) == "x (t)"
     assert receipt_of({"record": "x"}) is None
+
+
+def test_a_wrong_pack_and_suite_and_model_are_named_at_once_and_nothing_is_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["demo", "--data", str(tmp_path / "d"), "--pack", "nosuch", "--suite", "none", "--model", "foo"]
+    assert cli.run([*words, "--json"], Composition(supervise=lambda options: 0)) == Exit.INVALID
+    fields = [e["field"] for e in json.loads(capsys.readouterr().out)["error"]["errors"]]
+    assert fields == ["--pack", "--suite", "--api-key-env", "--model-name", "--model"]
+    assert not (tmp_path / "d").exists()

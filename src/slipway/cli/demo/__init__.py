@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.base.errors import Exit, InvalidInput, Problem, ProblemList, Unavailable
+from slipway.base.errors import Exit, InvalidInput, NotFound, Problem, ProblemList, Unavailable
 from slipway.cli.output import dry_run_option, emit, json_option
 
 if TYPE_CHECKING:
@@ -34,8 +34,22 @@ def _folder(data: Path | None) -> Path:
     return data
 
 
-def _check_model(model: str | None, api_key_env: str | None, model_name: str | None) -> None:
-    problems = ProblemList("the model")
+def _check_wishes(
+    pack: str, suite: str, model: str | None, api_key_env: str | None, model_name: str | None
+) -> None:
+    """Refuse what a later step would stumble over, before a folder is made or a process started."""
+    from slipway.evaluation.suite import load as load_suite
+    from slipway.programme import packs
+
+    problems = ProblemList("the demo")
+    if pack not in packs.available():
+        problems.add("--pack", f"{pack!r} is unknown", f"give one of: {', '.join(packs.available())}")
+    try:
+        load_suite(suite)
+    except InvalidInput as error:
+        problems.extend(error.problems)
+    except NotFound as error:
+        problems.add("--suite", error.message, "see: slipway suite list")
     given = {"--model": model, "--api-key-env": api_key_env, "--model-name": model_name}
     if any(given.values()):
         for option, value in given.items():
@@ -120,7 +134,7 @@ def command(
     from slipway.cli.demo.story import Story, Wishes
     from slipway.cli.demo.tell import Teller
 
-    _check_model(model, api_key_env, model_name)
+    _check_wishes(pack, suite, model, api_key_env, model_name)
     folder = _folder(data)
     chosen = (
         Model(model.rstrip("/"), api_key_env, model_name) if model and api_key_env and model_name else None
