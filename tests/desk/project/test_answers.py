@@ -131,8 +131,23 @@ def test_missing_in_the_api_is_a_problem_and_not_a_page(path: str, caller: Calla
 
 def test_body_that_is_no_json_is_refused(caller: Callable[..., Client]) -> None:
     answer = caller("ada").post("/api/v1/reviews", b"{", content_type="application/json")
-    assert answer.status_code in (400, 422)
+    assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
+    assert [(e["field"], e["problem"]) for e in answer.json()["errors"]] == [("body", "is not JSON")]
+    twice = b'{"codename": "a", "codename": "b", "model_name": "m", "pack": "window-14"}'
+    answer = caller("ada").post("/api/v1/reviews", twice, content_type="application/json")
+    assert answer.status_code == 422
+    assert [e["field"] for e in answer.json()["errors"]] == ["codename"]
+
+
+def test_another_method_is_a_problem_in_the_api_and_a_page_elsewhere(caller: Callable[..., Client]) -> None:
+    answer = caller("ada").delete("/api/v1/reviews")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method.not_allowed")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "POST"}
+    page = caller("ada").get("/account/switch/")
+    assert page.status_code == 405
+    assert page.headers["X-Request-Reference"] in page.content.decode()
 
 
 def test_form_of_another_site_gets_a_page_that_explains(browser: Callable[..., Client]) -> None:

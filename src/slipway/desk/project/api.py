@@ -65,7 +65,12 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def _http(request: HttpRequest, error: HttpError) -> HttpResponse:
-    known = SlipwayError(str(error), code="request.bad")
+    known: SlipwayError
+    if error.status_code == 400:
+        fix = "send one JSON document in UTF-8"
+        known = InvalidInput([Problem("body", "is not JSON", fix)], what="request", code="request.bad")
+    else:
+        known = SlipwayError(str(error), code="request.bad")
     known.status = error.status_code
     return errors.known(request, known)
 

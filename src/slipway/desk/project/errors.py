@@ -23,6 +23,7 @@ _WORDS: Final[dict[int, tuple[str, str]]] = {
         "There is nothing here for you",
         "The address may be wrong, or what it names is not yours to see. The desk answers both the same way.",
     ),
+    405: ("This address does not take that", "Go back and use the page's own buttons and links."),
     409: ("That is not possible now", "Nothing was changed."),
     422: ("Something in the form is not right", "Nothing was changed. Go back and correct what is listed."),
     413: ("The request is larger than the desk takes", "Send less at once."),
@@ -129,6 +130,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 (Django's handler404); the same for what is hidden and what is not there."""
     _log.info("reference=%s %s %s: 404", reference_of(request), request.method, _path(request))
     return _answer(request, 404, "not_found")
+
+
+def wrong_method(request: HttpRequest) -> HttpResponse:
+    """Answer 405: the address is there, for another method (named in ``Allow``)."""
+    _log.info("reference=%s %s %s: 405", reference_of(request), request.method, request.path)
+    message = f"{request.method} is not a method of this address" if wants_json(request) else ""
+    return _answer(request, 405, "method.not_allowed", message)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -77,8 +77,14 @@ class ErrorPages:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Handle one request."""
-        return self.get_response(request)
+        """Handle one request; a method that an address does not take is explained like any error."""
+        response = self.get_response(request)
+        if response.status_code == 405:
+            explained = errors.wrong_method(request)
+            if "Allow" in response.headers:
+                explained.headers["Allow"] = response.headers["Allow"]
+            return explained
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Answer for an exception of a view; ``None`` leaves Django's own kinds to Django."""

@@ -7,6 +7,7 @@ type is reported together with everything else that is wrong, in our words.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Annotated, Any
 
 from django.http import HttpRequest
@@ -31,9 +32,20 @@ class Body(Schema):
 def sent(request: HttpRequest) -> Any:
     """Return the body as JSON, unknown fields included (a misspelt one must be named, not dropped)."""
     try:
-        return json.loads(request.body, parse_float=_float)
+        return json.loads(request.body, parse_float=_float, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise InvalidInput([Problem("body", "is not JSON", "send JSON")], what="request") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        # Two readers of one body may take different ones; then nobody knows what was filed.
+        counts = Counter(name for name, _ in pairs)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        problems = [Problem(name[:80], "is there more than once", "send it once") for name in twice[:20]]
+        raise InvalidInput(problems, what="request")
+    return found
 
 
 def _float(text: str) -> Any:
