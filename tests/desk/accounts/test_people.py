@@ -71,6 +71,14 @@ def test_roles_follow_the_kind_of_organisation(people: dict[str, Any]) -> None:
     assert {"email", "name", "password"} <= set(fields)
 
 
+def test_an_unknown_organisation_is_named_with_everything_else(people: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        actions.add_person(acting=OPERATOR, email="bad", name="", organisation="nope", roles=["evaluator"])
+    assert [p.field for p in caught.value.problems] == ["email", "name", "organisation"]
+    with pytest.raises(Refused):
+        actions.add_person(acting=STRANGER, email="bad", name="", organisation="nope", roles=[])
+
+
 def test_same_person_in_a_second_organisation_keeps_one_account(people: dict[str, Any]) -> None:
     before = Person.objects.count()
     added = actions.add_person(

@@ -18,7 +18,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from slipway.base.clock import format_instant
-from slipway.base.errors import NotFound, ProblemList, Refused
+from slipway.base.errors import InvalidInput, NotFound, ProblemList, Refused
 from slipway.desk.accounts import policy
 from slipway.desk.accounts.interface import evidence
 from slipway.desk.accounts.models import ApiToken, Membership, Organisation, Person, SignInLink
@@ -148,8 +148,7 @@ def add_person(
     Without a password the answer carries a one-time welcome address, valid :data:`LINK_HOURS` hours.
     """
     home = Organisation.objects.filter(slug=organisation).first()
-    if home is None:
-        raise NotFound(f"there is no organisation {organisation!r}; add it first")
+    # Only the operator is told that an organisation is not there, and hears everything else with it.
     _require(acting, policy.ADD_PERSON, home)
     problems = ProblemList("person")
     email, name = email.strip(), name.strip()
@@ -159,6 +158,9 @@ def add_person(
         problems.add("email", f"{email!r} is not an email address", "write it like ada@aurora.example")
     if not 1 <= len(name) <= 120:
         problems.add("name", f"it has {len(name)} characters", "1 to 120 characters")
+    if home is None:
+        problems.add("organisation", f"there is no organisation {organisation!r}", "add it first")
+        raise InvalidInput(problems.problems, what="person")
     wanted = _check_roles(problems, OrganisationKind(home.kind), roles)
     known = Person.objects.filter(email__iexact=email).first()
     if known and password is not None:
