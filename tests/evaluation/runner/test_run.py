@@ -112,6 +112,12 @@ def test_a_run_that_was_told_to_stop_keeps_what_it_has_and_goes_on_later(
     again = {(e["item"], e["epoch"]) for e in journal.entries(RunFolder(folder)) if e["outcome"] == "pass"}
     assert len(again) == sum(e["outcome"] == "pass" for e in journal.entries(RunFolder(folder))) == 8
 
+    desk.told.clear()
+    with pytest.raises(Refused, match="nothing to resume") as caught:
+        runner.resume(folder, desk, **more)  # type: ignore[arg-type]
+    assert caught.value.code == "run.complete"
+    assert not desk.told
+
 
 def test_a_killed_run_repeats_only_what_was_in_flight(
     tmp_path: Path, endpoint: Endpoint, desk: Desk, base_image: BaseImage, contained: Preflight

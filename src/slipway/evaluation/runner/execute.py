@@ -114,6 +114,13 @@ def resume(
             f"with digest {plan.suite['digest']}",
             code="suite.changed",
         )
+    state = folder.read_json("state.json") or {}
+    if state.get("told") == "complete":
+        ref = state["ref"]
+        raise Refused(
+            f"{ref} is complete and the desk has it; there is nothing to resume, see: slipway run show {ref}",
+            code="run.complete",
+        )
     runner = _Runner(folder, plan, reporter, gateway_url, key, images, progress or _silent)
     return runner.drive(preflight or show_containment)
 
@@ -342,6 +349,8 @@ class _Runner:
             self.reporter.items(registration, untold)
         desk = self.reporter.finish(registration, outcome)
         status, reason = str(outcome["status"]), str(outcome["reason"])
+        # Only now: a run whose end the desk has not heard is taken up again to tell it.
+        self.folder.write_json("state.json", {**(self.folder.read_json("state.json") or {}), "told": status})
         self.progress(
             Progress("finish", status, summary.scored, summary.planned, summary.passes, summary.missing)
         )
