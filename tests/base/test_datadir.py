@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.base.datadir import ENV, DataDirectory, write_secret
+from slipway.base.errors import InvalidInput
 
 
 def mode(path: Path) -> int:
@@ -111,3 +112,12 @@ def test_the_data_is_synced_before_it_gets_its_name_and_the_folder_after(
     monkeypatch.setattr(os, "link", seen_link)
     write_secret(tmp_path / "key", b"data")
     assert calls == ["sync file", "link", "sync folder"]
+
+
+def test_a_file_in_the_way_is_named_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("not a folder")
+    for root in (file, file / "below"):
+        with pytest.raises(InvalidInput, match=r"cannot be used.*--data"):
+            DataDirectory(root).create()
+    assert file.read_text() == "not a folder"

@@ -292,6 +292,12 @@ def test_a_wrong_value_names_its_field(old: str, new: str, field: str, says: str
     assert says in found[field]
 
 
+def test_a_missing_length_brings_no_second_problem_of_its_own() -> None:
+    text = raw("window-14").replace("max_days = 14\ndefault_days = 10", "max_days = -4", 1)
+    found = [p for p in problems(text) if p.startswith("window.")]
+    assert found == ["window.max_days", "window.default_days"]
+
+
 def test_a_missing_table_is_one_problem() -> None:
     text = re.sub(r"\[partner_window\].*?\n\n", "", raw("eo-14409"), count=1, flags=re.S)
     assert set(problems(text)) == {"partner_window"}

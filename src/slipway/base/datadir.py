@@ -19,6 +19,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.base.errors import InvalidInput, Problem
+
 ENV = "SLIPWAY_DATA"
 
 
@@ -79,12 +81,20 @@ class DataDirectory:
         return self.root / "log"
 
     def create(self) -> DataDirectory:
-        """Make the folders that are missing; secret ones with mode 0700. Returns itself."""
+        """Make the folders that are missing; secret ones with mode 0700. Returns itself.
+
+        Raises InvalidInput where that cannot be: a file of that name, a read-only disk, no permission.
+        """
         heads = self.head_journal.parent
-        for path in (self.root, heads, self.keys, self.blobs, self.bench, self.run, self.logs):
-            path.mkdir(parents=True, exist_ok=True)
-        for path in (self.root, self.keys, self.bench):
-            path.chmod(0o700)
+        try:
+            for path in (self.root, heads, self.keys, self.blobs, self.bench, self.run, self.logs):
+                path.mkdir(parents=True, exist_ok=True)
+            for path in (self.root, self.keys, self.bench):
+                path.chmod(0o700)
+        except OSError as error:
+            fix = "name a folder that is yours, or one that can be made (--data, SLIPWAY_DATA)"
+            reason = f"{self.root} cannot be used: {error.strerror or error}: {error.filename}"
+            raise InvalidInput([Problem("data", reason, fix)], what="data directory") from None
         return self
 
 

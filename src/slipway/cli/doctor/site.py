@@ -12,12 +12,14 @@ from urllib.parse import quote
 
 import apsw
 
+from slipway.base.clock import format_instant, from_ms
 from slipway.base.datadir import DataDirectory
 from slipway.base.results import Check, Status
 
 _GIB = 1 << 30
 SECRET_FOLDERS = ("", "keys", "bench")
 PUBLIC_KEYS = (".pub",)
+_CUT_OFF = "SELECT count(*), max(closed_ms) FROM exchange WHERE outcome = 'gateway_interrupted'"
 
 
 def checks(data: DataDirectory) -> list[Check]:
@@ -142,6 +144,7 @@ def _exchanges(data: DataDirectory, *, up: bool) -> Check:
     try:
         db = read_only(data.gateway_db)
         row = db.execute("SELECT count(*) FROM exchange WHERE state = 'open'").fetchone()
+        closed = db.execute(_CUT_OFF).fetchone()
         db.close()
     except apsw.Error as error:
         return Check(name, Status.FAIL, f"{data.gateway_db} cannot be read ({error})")
@@ -150,6 +153,13 @@ def _exchanges(data: DataDirectory, *, up: bool) -> Check:
         return Check(name, Status.PASS, f"{count} open now")
     if count:
         reason = f"{count} were cut off when the gateway died; it closes them as such at its next start"
+        return Check(name, Status.PASS, reason)
+    if closed and closed[0]:
+        # The restart has closed them, so this is the only place that still says what a power cut did.
+        last = format_instant(from_ms(closed[1]))
+        reason = (
+            f"none is cut off now; {closed[0]} were, and were closed as such at a start, the last at {last}"
+        )
         return Check(name, Status.PASS, reason)
     return Check(name, Status.PASS, "none was cut off")
 

@@ -125,9 +125,10 @@ def _sources(top: Table) -> tuple[Source, ...]:
 
 
 def _window(table: Table, refs: _Refs) -> WindowRule:
+    before = len(table.problems.problems)
     longest = table.whole("max_days", 1, 366)
     default = table.whole("default_days", 1, 366)
-    if default > longest:
+    if default > longest and len(table.problems.problems) == before:
         table.add("default_days", f"{default} is more than max_days", f"give at most {longest}")
     by = table.text("extendable_by", longest=40)
     if by and by != "developer":
