@@ -88,3 +88,9 @@ def test_guessing_is_slowed_down(people: dict[str, Any], anonymous: Client) -> N
     cache.clear()
     assert right.status_code in (200, 429)
     assert anonymous.get("/api/v1/me").status_code == 401
+
+
+def test_a_bare_number_is_told_where_passkeys_work(people: dict[str, Any], anonymous: Client) -> None:
+    hint = "not on a bare number"
+    assert hint in anonymous.get(SIGN_IN, headers={"host": "127.0.0.1:8000"}).content.decode()
+    assert hint not in anonymous.get(SIGN_IN, headers={"host": "localhost:8000"}).content.decode()
