@@ -35,6 +35,11 @@ def service(data: DataDirectory, code: str, name: str = "part", port: int | None
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _no_database_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLIPWAY_DATABASE_URL", raising=False)
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> DataDirectory:
     return DataDirectory(tmp_path / "site").create()
@@ -177,3 +182,58 @@ def test_dry_run_says_addresses_and_makes_nothing(tmp_path: Path, capsys: pytest
 def test_data_below_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is not a folder"):
         serve.supervise(UpOptions(tmp_path / "no" / "site", desk_port=0, gateway_port=0))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("which", [("review", "gateway"), ("gateway",)])
+def test_a_gateway_beside_a_desk_on_postgresql_is_refused(
+    which: tuple[str, ...], dry_run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would read the control tables of a SQLite file that nobody writes."""
+    monkeypatch.setenv("SLIPWAY_DATABASE_URL", "postgres://desk@127.0.0.1/desk")
+    options = UpOptions(tmp_path / "site", which, desk_port=0, gateway_port=0, dry_run=dry_run)
+    with pytest.raises(InvalidInput) as caught:
+        serve.supervise(options)
+    (problem,) = caught.value.problems
+    assert problem.field == "SLIPWAY_DATABASE_URL"
+    assert "slipway up review" in problem.fix
+    assert not (tmp_path / "site").exists()
+
+
+def test_the_desk_alone_may_use_postgresql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLIPWAY_DATABASE_URL", "postgres://desk@127.0.0.1/desk")
+    options = UpOptions(tmp_path / "site", ("review",), desk_port=0, dry_run=True, as_json=True)
+    assert serve.supervise(options) == Exit.OK
+    assert set(json.loads(capsys.readouterr().out)["addresses"]) == {"desk"}
+    monkeypatch.setenv("SLIPWAY_DATABASE_URL", "mysql://desk@127.0.0.1/desk")
+    with pytest.raises(InvalidInput, match="is not postgres"):
+        serve.supervise(options)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_everything_wrong_is_named_at_once_and_nothing_is_made(
+    dry_run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run refuses what the run itself would refuse, in the same words."""
+    monkeypatch.setenv("SLIPWAY_DATABASE_URL", "postgres://desk@127.0.0.1/desk")
+    (tmp_path / "site").write_text("a file")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        options = UpOptions(
+            tmp_path / "site", desk_port=taken.getsockname()[1], gateway_port=0, dry_run=dry_run
+        )
+        with pytest.raises(InvalidInput) as caught:
+            serve.supervise(options)
+    assert [p.field for p in caught.value.problems] == ["data", "SLIPWAY_DATABASE_URL", "--desk-port"]
+    assert "cannot be used: Not a directory" in caught.value.problems[0].problem
+    assert (tmp_path / "site").read_text() == "a file"
+
+
+def test_dry_run_names_the_supervisor_that_is_there(data: DataDirectory) -> None:
+    options = UpOptions(data.root, desk_port=0, gateway_port=0, dry_run=True)
+    with serve.only_supervisor(data), pytest.raises(Refused, match=f"process {os.getpid()}"):
+        serve.supervise(options)
+    assert serve.supervise(options) == Exit.OK

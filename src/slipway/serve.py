@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -28,9 +27,11 @@ from typing import IO, NoReturn
 
 from slipway.base.clock import SystemClock, format_instant
 from slipway.base.datadir import ENV, DataDirectory
-from slipway.base.errors import Exit, InvalidInput, Problem, ProblemList, Refused, Unavailable
+from slipway.base.errors import Exit, InvalidInput, ProblemList, Refused, Unavailable
 from slipway.cli.interface import Composition, UpOptions
 from slipway.cli.main import run
+from slipway.cli.output import emit
+from slipway.desk.project.settings import database
 
 SETTINGS_MODULE = "slipway.desk.project.settings.review"
 READY_SECONDS = 60.0  # first start on a slow disk: imports without byte code, keys to be made
@@ -212,6 +213,21 @@ def migrate(data: DataDirectory) -> None:
         raise Unavailable(f"the database of {data.root} could not be brought up to date: {reason}")
 
 
+def _already_served(data: DataDirectory, file: IO[str]) -> Refused:
+    file.seek(0)
+    pid = file.read().strip() or "?"
+    return Refused(f"{data.root} is already served by process {pid}; end it first, or choose another --data")
+
+
+def _refuse_second(data: DataDirectory) -> None:
+    """Refuse when another supervisor holds the data directory, without taking the lock for longer."""
+    with contextlib.suppress(FileNotFoundError), (data.run / "supervisor.pid").open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _already_served(data, file) from None
+
+
 @contextlib.contextmanager
 def only_supervisor(data: DataDirectory) -> Iterator[None]:
     """Hold the lock of a data directory's supervisor, its pid inside; refuse a second one."""
@@ -220,11 +236,7 @@ def only_supervisor(data: DataDirectory) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.seek(0)
-            pid = file.read().strip() or "?"
-            raise Refused(
-                f"{data.root} is already served by process {pid}; end it first, or choose another --data"
-            ) from None
+            raise _already_served(data, file) from None
         _write_pid(file, os.getpid())
         try:
             yield
@@ -314,12 +326,41 @@ def _say(text: str) -> None:
     print(f"{format_instant(SystemClock().now())} slipway: {text}", file=sys.stderr, flush=True)
 
 
+def _prepare(options: UpOptions) -> list[Service]:
+    """Return what is to be started; raise everything that can be known to be wrong. Changes nothing."""
+    problems = ProblemList("slipway up")
+    data, parent = DataDirectory(options.data), options.data.parent
+    parts: list[Service] = []
+    if not parent.is_dir():
+        fix = f"make {parent} first, or choose another folder"
+        problems.add("--data", f"{parent} is not a folder", fix)
+    else:
+        _collect(problems, data.check)
+    _collect(problems, lambda: _check_database(options))
+    _collect(problems, lambda: parts.extend(services(options)))
+    problems.raise_if_any()
+    _refuse_second(data)
+    return parts
+
+
+def _collect(problems: ProblemList, check: Callable[[], None]) -> None:
+    try:
+        check()
+    except InvalidInput as error:
+        problems.extend(error.problems)
+
+
+def _check_database(options: UpOptions) -> None:
+    """Refuse a database that the processes asked for cannot work with."""
+    problem = database.gateway_problem() if "gateway" in options.which else None
+    if problem is not None:
+        raise InvalidInput([problem], what="settings")
+    database.from_environment(str(options.data))
+
+
 def supervise(options: UpOptions) -> int:
     """Run the processes of one site until SIGTERM or Ctrl-C; return the exit code."""
-    if not options.data.parent.is_dir():
-        fix = f"make {options.data.parent} first, or choose another folder"
-        raise InvalidInput([Problem("--data", f"{options.data.parent} is not a folder", fix)])
-    parts = services(options)
+    parts = _prepare(options)
     addresses = {part.name: part.address for part in parts}
     if options.dry_run:
         _print_ready(options, {"dry_run": True, "addresses": addresses, "data": str(options.data)})
@@ -344,15 +385,13 @@ def supervise(options: UpOptions) -> int:
 
 
 def _print_ready(options: UpOptions, about: dict[str, object]) -> None:
-    if options.as_json:
-        print(json.dumps(about), flush=True)
-        return
-    addresses = about["addresses"]
+    addresses, lines = about["addresses"], []
     if isinstance(addresses, dict):
-        for name, address in addresses.items():
-            print(f"{'would listen' if options.dry_run else 'ready'}: {name:8} {address}", flush=True)
+        what = "would listen" if options.dry_run else "ready"
+        lines = [f"{what}: {name:8} {address}" for name, address in addresses.items()]
     if not options.dry_run:
-        print(f"data in {options.data}; Ctrl-C ends everything", flush=True)
+        lines.append(f"data in {options.data}; Ctrl-C ends everything")
+    emit(about, lines, options.as_json)
 
 
 def main() -> NoReturn:

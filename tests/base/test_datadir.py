@@ -121,3 +121,18 @@ def test_a_file_in_the_way_is_named_with_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match=r"cannot be used.*--data"):
             DataDirectory(root).create()
     assert file.read_text() == "not a folder"
+
+
+@pytest.mark.parametrize("name", ["", "keys", "heads"])
+def test_check_refuses_what_create_would_and_makes_nothing(name: str, tmp_path: Path) -> None:
+    DataDirectory(tmp_path / "new" / "data").check()
+    assert list(tmp_path.iterdir()) == []
+    wrong = DataDirectory(tmp_path / "data")
+    (wrong.root / name).parent.mkdir(exist_ok=True)
+    (wrong.root / name).write_text("a file")
+    with pytest.raises(InvalidInput) as looked:
+        wrong.check()
+    with pytest.raises(InvalidInput) as tried:
+        wrong.create()
+    assert looked.value.problems[0].field == tried.value.problems[0].field == "data"
+    assert looked.value.problems[0].fix == tried.value.problems[0].fix

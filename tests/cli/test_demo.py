@@ -190,3 +190,35 @@ def test_a_wrong_pack_and_suite_and_model_are_named_at_once_and_nothing_is_begun
     fields = [e["field"] for e in json.loads(capsys.readouterr().out)["error"]["errors"]]
     assert fields == ["--pack", "--suite", "--api-key-env", "--model-name", "--model"]
     assert not (tmp_path / "d").exists()
+
+
+def test_a_site_that_dies_later_adds_nothing_to_the_one_json_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from slipway.cli.demo import story
+
+    def play(self: Any) -> None:
+        self.review, self.run, self.verdict, self.vkey = "R-1", "RUN-1", "covered", "k"
+        self.bundle, self.addresses = tmp_path / "b", {"desk": "http://127.0.0.1:9"}
+
+    # The story is told elsewhere in this file; here only the site's death after it counts.
+    monkeypatch.delenv("SLIPWAY_DATABASE_URL", raising=False)
+    monkeypatch.setattr(story.Story, "play", play)
+    words = ["demo", "--data", str(tmp_path / "d"), "--desk-port", "0", "--gateway-port", "0", "--json"]
+    assert cli.run(words, Composition(supervise=lambda options: 0)) == Exit.UNAVAILABLE
+    out, err = capsys.readouterr()
+    assert json.loads(out)["ok"] is True
+    assert "slipway: the site ended by itself" in err
+    assert cli.run(["demo", "--pack", "none", "--json"], Composition(supervise=lambda options: 0)) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_a_database_that_the_gateway_cannot_read_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLIPWAY_DATABASE_URL", "postgres://desk@127.0.0.1/desk")
+    words = ["demo", "--data", str(tmp_path / "d"), "--json"]
+    assert cli.run(words, Composition(supervise=lambda options: 0)) == Exit.INVALID
+    (error,) = json.loads(capsys.readouterr().out)["error"]["errors"]
+    assert error["field"] == "SLIPWAY_DATABASE_URL"
+    assert not (tmp_path / "d").exists()

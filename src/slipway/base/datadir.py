@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,30 @@ class DataDirectory:
         """Folder of process logs."""
         return self.root / "log"
 
+    def check(self) -> None:
+        """Raise what :meth:`create` would, as far as one can tell without making anything."""
+        for path in (
+            self.root,
+            self.head_journal.parent,
+            self.keys,
+            self.blobs,
+            self.bench,
+            self.run,
+            self.logs,
+        ):
+            there = path
+            while not os.path.lexists(there):
+                there = there.parent
+            if not there.is_dir():
+                raise self._unusable(os.strerror(errno.ENOTDIR), there)
+            if not os.access(there, os.W_OK | os.X_OK):
+                raise self._unusable(os.strerror(errno.EACCES), there)
+
+    def _unusable(self, reason: str, path: Path | str) -> InvalidInput:
+        fix = "name a folder that is yours, or one that can be made (--data, SLIPWAY_DATA)"
+        problem = Problem("data", f"{self.root} cannot be used: {reason}: {path}", fix)
+        return InvalidInput([problem], what="data directory")
+
     def create(self) -> DataDirectory:
         """Make the folders that are missing; secret ones with mode 0700. Returns itself.
 
@@ -92,9 +117,7 @@ class DataDirectory:
             for path in (self.root, self.keys, self.bench):
                 path.chmod(0o700)
         except OSError as error:
-            fix = "name a folder that is yours, or one that can be made (--data, SLIPWAY_DATA)"
-            reason = f"{self.root} cannot be used: {error.strerror or error}: {error.filename}"
-            raise InvalidInput([Problem("data", reason, fix)], what="data directory") from None
+            raise self._unusable(error.strerror or str(error), error.filename) from None
         return self
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import click
 from slipway import __version__
 from slipway.base.errors import Exit, InvalidInput, SlipwayError
 from slipway.cli.interface import Composition
+from slipway.cli.output import emit_once, new_answer
 
 # Noun -> the line shown by --help. The module of a noun is imported when it is used:
 # most of them pull in much more than the answer to --help is worth waiting for.
@@ -67,7 +67,7 @@ def root() -> None:
 
 def _report(problem: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"ok": False, "error": problem}, ensure_ascii=False))
+        emit_once({"ok": False, "error": problem})
     for line in lines:
         print(line, file=sys.stderr)
 
@@ -95,6 +95,7 @@ def _unexpected(error: Exception, as_json: bool) -> int:
 def run(arguments: Sequence[str], composition: Composition) -> int:
     """Run one command line and return its exit code; never raises, never shows a traceback."""
     as_json = "--json" in arguments
+    new_answer()
     try:
         result = root.main(list(arguments), prog_name="slipway", standalone_mode=False, obj=composition)
         return result if isinstance(result, int) else int(Exit.OK)

@@ -25,9 +25,27 @@ def dry_run_option(function: F) -> F:
     return click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")(function)
 
 
+class _Answer:
+    """Whether this command line has printed its JSON object: whoever reads stdout expects one and no more."""
+
+    given = False
+
+
+def new_answer() -> None:
+    """Begin a command line: nothing is answered yet."""
+    _Answer.given = False
+
+
+def emit_once(data: Mapping[str, Any]) -> None:
+    """Print ``data`` as JSON unless the command's object is printed already (an error that came after it)."""
+    if not _Answer.given:
+        emit(data, [], True)
+
+
 def emit(data: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> None:
     """Print ``data`` as JSON, or ``lines`` for people."""
     if as_json:
+        _Answer.given = True
         print(json.dumps(data, ensure_ascii=False, indent=None, default=str), flush=True)
     else:
         for line in lines:

@@ -38,10 +38,13 @@ def _check_wishes(
     pack: str, suite: str, model: str | None, api_key_env: str | None, model_name: str | None
 ) -> None:
     """Refuse what a later step would stumble over, before a folder is made or a process started."""
+    from slipway.desk.project.settings import database
     from slipway.evaluation.suite import load as load_suite
     from slipway.programme import packs
 
     problems = ProblemList("the demo")
+    if unfit := database.gateway_problem():
+        problems.extend([unfit])
     if pack not in packs.available():
         problems.add("--pack", f"{pack!r} is unknown", f"give one of: {', '.join(packs.available())}")
     try:

@@ -118,9 +118,11 @@ class Stage:
         self.tell.command(words, "")
         process = self._start([sys.executable, "-m", "slipway", *words, "--json"], {}, stderr=None)
         line = _first_line(process, READY_SECONDS)
-        if line is None:
+        # A refusal is one JSON object too; its reason went to stderr already.
+        answer = _last_object(line or "") or {}
+        if "addresses" not in answer:
             raise StepFailed(f"the site did not start; see {self.data / 'log'}", process.poll() or 5)
-        addresses: dict[str, str] = json.loads(line)["addresses"]
+        addresses: dict[str, str] = answer["addresses"]
         return addresses
 
     def in_background(self, words: Sequence[str]) -> None:

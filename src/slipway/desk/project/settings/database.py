@@ -61,6 +61,21 @@ def postgresql(url: str) -> dict[str, Any]:
     }
 
 
+def gateway_problem() -> Problem | None:
+    """Return what is wrong when a gateway is to run beside this desk, None when nothing is.
+
+    The gateway reads grants and keys from the control tables in ``desk.sqlite3`` alone. With the desk's
+    rows in PostgreSQL it would follow an empty or an outdated file: no revocation would ever reach it.
+    """
+    if not os.environ.get(ENV):
+        return None
+    return Problem(
+        ENV,
+        "the gateway reads grants and keys from desk.sqlite3 alone, and this moves them to PostgreSQL",
+        f"unset {ENV} for a site with a gateway; the desk alone may use it: slipway up review",
+    )
+
+
 def from_environment(data: str) -> dict[str, dict[str, Any]]:
     """Return ``DATABASES`` for the data directory ``data`` and :data:`ENV`."""
     url = os.environ.get(ENV)
