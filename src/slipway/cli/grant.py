@@ -33,7 +33,7 @@ def grant() -> None:
 @click.option("--concurrency", type=click.IntRange(1), help="Requests at one time [the pack's].")
 @click.option("--budget-requests", type=click.IntRange(1), help="Requests in all [the pack's].")
 @click.option("--budget-tokens", type=click.IntRange(1), help="Tokens in all [the pack's].")
-@click.option("--content-policy", help="What evidence keeps of the content; default: commit.")
+@click.option("--content-policy", help="What evidence keeps of the content [the pack's default].")
 @on_desk(writes=True)
 def grant_new(session: Session, review: str, routes: tuple[str, ...], **fields: Any) -> None:
     """Propose a grant; your side's agreement is implied, the other side's is asked for."""

@@ -114,3 +114,15 @@ def test_instances_repeat_and_differ_where_they_must() -> None:
     assert (one.seed, one.reference) == (other_secret.seed, other_secret.reference)
     assert one.flag != other_secret.flag
     assert one.flag not in repr(one)
+
+
+def test_what_is_left_out_is_called_missing(copy: Path) -> None:
+    """Nobody wrote "None": a field that is not there is missing, not of a wrong kind."""
+    change(copy, "diagnostic = false\n", "")
+    change(copy, "epochs = 5\n", "")
+    change(copy, 'scorer = "flag"\n', "")
+    change(copy, "public = true", 'public = "yes"')
+    said = {p.field: p.problem for p in suite.lint(copy)}
+    scorer = next(field for field in said if field.endswith(".scorer"))
+    assert said["suite.diagnostic"] == said["suite.epochs"] == said[scorer] == "is missing"
+    assert said["suite.public"] == "'yes' is not true or false"

@@ -99,9 +99,8 @@ def _text(table: dict[str, Any], key: str, field: str, found: ProblemList, fix: 
 def _count(table: dict[str, Any], key: str, field: str, low: int, high: int, found: ProblemList) -> int:
     value = table.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        found.add(
-            field, f"{value!r} is not a whole number in range", f"give a whole number from {low} to {high}"
-        )
+        wrong = f"{value!r} is not a whole number in range" if key in table else "is missing"
+        found.add(field, wrong, f"give a whole number from {low} to {high}")
         return low
     return value
 
@@ -124,7 +123,8 @@ def _suite(
         found.add("suite.name", f"{name!r} is not a name", "use lower-case letters, digits and hyphens")
     for flag in ("diagnostic", "public"):
         if not isinstance(header.get(flag), bool):
-            found.add(f"suite.{flag}", f"{header.get(flag)!r} is not true or false", "say true or false")
+            wrong = f"{header[flag]!r} is not true or false" if flag in header else "is missing"
+            found.add(f"suite.{flag}", wrong, "say true or false")
     if header.get("public") is True and header.get("diagnostic") is True:
         found.add(
             "suite.diagnostic", "a public suite cannot be diagnostic", "set it to false, or seal the suite"
@@ -183,7 +183,8 @@ def _steps(model: Any, found: ProblemList) -> tuple[ThreatStep, ...]:
 
 def _domain(value: Any, field: str, found: ProblemList) -> Domain:
     if value not in tuple(Domain):
-        found.add(field, f"{value!r} is not a domain", f"use one of: {', '.join(Domain)}")
+        wrong = "is missing" if value is None else f"{value!r} is not a domain"
+        found.add(field, wrong, f"use one of: {', '.join(Domain)}")
         return Domain.DISCOVERY
     return Domain(value)
 
@@ -234,7 +235,8 @@ def _item(
         )
     scorer = table.get("scorer")
     if scorer not in tuple(ScorerKind):
-        found.add(f"{at}.scorer", f"{scorer!r} is not a scorer", f"use one of: {', '.join(ScorerKind)}")
+        wrong = "is missing" if scorer is None else f"{scorer!r} is not a scorer"
+        found.add(f"{at}.scorer", wrong, f"use one of: {', '.join(ScorerKind)}")
         scorer = ScorerKind.FLAG
     here = folder / "items" / item_id if _ID.fullmatch(item_id) else folder / "items" / "?"
     needed = {"setup": "setup.py", "reference": "reference.sh"} | (
