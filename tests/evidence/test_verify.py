@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.base.errors import Exit
+from slipway.cli.interface import Composition
+from slipway.cli.main import run as cli_run
 from slipway.evidence import canon, container, merkle, seal, statement, verify
 from slipway.evidence.bundle import build_bundle
 from slipway.evidence.encoding import b64
@@ -480,6 +482,71 @@ def test_usage(case, tmp_path):
     assert verify.verify_file(path, "no key").status is Exit.USAGE
     assert verify.verify_file(path, case.vkey, since="no checkpoint").status is Exit.USAGE
     assert verify.verify_file(path, case.vkey).status is Exit.OK
+
+
+def _only(verdict):
+    """The reason of the one failed check."""
+    (reason,) = [c.reason for c in verdict.checks if c.status == "fail"]
+    return reason
+
+
+@pytest.mark.parametrize(
+    "content,reason",
+    [
+        (b"PK\3\4 cut off", Reason.ZIP_SYNTAX),
+        (container.pack({"a": b"x"}) + b"more", Reason.ZIP_SYNTAX),
+        (container.pack({"a": b"x"}), Reason.MANIFEST),
+        (b"a text", Reason.JSON_SYNTAX),
+        (b"{}", Reason.RECEIPT_SYNTAX),
+    ],
+)
+def test_an_unreadable_file_comes_with_what_would_be_right(case, tmp_path, content, reason):
+    assert str(reason) in judge(content, case.vkey)[1].values()
+    path = tmp_path / "b"
+    path.write_bytes(content)
+    said = _only(verify.verify_file(path, case.vkey))
+    assert said.startswith(f"[{reason}] ")
+    assert "; " in said and "`slipway review report --bundle`" in said
+
+
+def test_a_file_over_the_limit_comes_with_what_would_be_right(case, tmp_path, monkeypatch):
+    (tmp_path / "b").write_bytes(b"PK and more")
+    monkeypatch.setattr(verify, "MAX_FILE", 5)
+    said = _only(verify.verify_file(tmp_path / "b", case.vkey))
+    assert said.startswith("[zip.limit]") and "get the bundle again" in said
+
+
+@pytest.mark.parametrize(
+    "change,reason",
+    [
+        (lambda key: "no key", Reason.KEY_SYNTAX),
+        (lambda key: "x" + key, Reason.KEY_ID),
+        (lambda key: key[:-3], Reason.BASE64),
+        (lambda key: "+".join([*key.split("+")[:2], "AgA="]), Reason.KEY_TYPE),
+    ],
+)
+def test_a_bad_key_comes_with_what_would_be_right_in_both_commands(case, tmp_path, capsys, change, reason):
+    path, key = tmp_path / "b", change(case.vkey)
+    path.write_bytes(container.pack(case.members))
+    said = _only(verify.verify_file(path, key))
+    assert said.startswith(f"[{reason}] ") and "/log/key" in said
+    with pytest.raises(twin.Bad) as caught:
+        twin.verify(path.read_bytes(), key)
+    assert caught.value.args[0] == str(reason)
+    composition = Composition(supervise=lambda options: 0)
+    assert cli_run(["verify", str(path), "--key", key], composition) == Exit.USAGE
+    assert said in capsys.readouterr().out
+    assert verify.main([str(path), "--key", key]) == Exit.USAGE
+    assert said in capsys.readouterr().out
+
+
+def test_the_key_may_be_in_a_file_and_a_held_checkpoint_comes_with_its_fix(case, tmp_path, capsys):
+    path = tmp_path / "b"
+    path.write_bytes(container.pack(case.members))
+    (tmp_path / "key").write_text(case.vkey + "\n")
+    assert verify.main([str(path), "--key", f"@{tmp_path / 'key'}"]) == Exit.OK
+    capsys.readouterr()
+    assert "/log/checkpoint" in _only(verify.verify_file(path, case.vkey, since="none"))
 
 
 def test_the_log_may_grow_while_a_bundle_is_made(case):

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway.base.errors import Exit
 from slipway.base.results import Check, Status
@@ -30,10 +30,22 @@ from slipway.evidence.verify_bundle import BundleChecks
 from slipway.evidence.verify_chain import NotDecided
 from slipway.evidence.verify_receipt import ReceiptChecks
 
+T = TypeVar("T")
 MAX_FILE = container.MAX_TOTAL + 64 * 1024 * 1024
 
 OPTIONAL = frozenset({"since", "policy", "certificate", "disclosures", "exports", "party"})
 """Checks that need not be made for a verdict, unless the caller asked for them."""
+
+_BUNDLE = "get the bundle again; it is the file that `slipway review report --bundle` writes"
+_KEY = "give the line that the desk's /log/key shows, or @FILE with it"
+_SINCE = "give a checkpoint as the desk's /log/checkpoint showed it, whole and unchanged"
+_FILE = "name a bundle or a receipt that you may read"
+# By check and not by reason: a broken key inside a bundle is nothing that whoever verifies could mend.
+_FIXES = {
+    "container": _BUNDLE,
+    "manifest": _BUNDLE,
+    "receipt": "name a bundle (`slipway review report --bundle`) or a receipt (`slipway receipt --output`)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +78,15 @@ def verify_file(path: Path, vkey: str, policy: str | None = None, since: str | N
         given = _given(vkey, policy, since)
         if path.stat().st_size > MAX_FILE:
             return _single(
-                "container", f"[{Reason.ZIP_LIMIT}] the file has over {MAX_FILE} bytes", Exit.INVALID
+                "container",
+                f"[{Reason.ZIP_LIMIT}] the file has over {MAX_FILE} bytes; {_BUNDLE}",
+                Exit.INVALID,
             )
         data = path.read_bytes()
     except EvidenceError as error:
-        return _single("usage", f"[{error.reason}] {error.message}", Exit.USAGE)
+        return _single("usage", printable(f"[{error.reason}] {error.message}"), Exit.USAGE)
     except OSError as error:
-        return _single("usage", f"the file cannot be read: {error}", Exit.USAGE)
+        return _single("usage", f"the file cannot be read: {error}; {_FILE}", Exit.USAGE)
     return verify_bytes(data, given)
 
 
@@ -96,9 +110,17 @@ def verify_bytes(data: bytes, given: Given) -> Verdict:
 
 
 def _given(vkey: str, policy: str | None, since: str | None) -> Given:
-    key = Verifier.parse(vkey)
-    held = open_checkpoint(since, [key], key.name) if since is not None else None
+    key = _with_fix(lambda: Verifier.parse(vkey), _KEY)
+    held = None if since is None else _with_fix(lambda: open_checkpoint(since, [key], key.name), _SINCE)
     return Given(key, policy, since, held)
+
+
+def _with_fix(read: Callable[[], T], fix: str) -> T:
+    """Return what ``read`` returns; its refusal is raised with what would be right."""
+    try:
+        return read()
+    except EvidenceError as error:
+        raise EvidenceError(error.reason, f"{error.message}; {fix}") from None
 
 
 def _single(name: str, reason: str, status: Exit) -> Verdict:
@@ -123,7 +145,8 @@ def _perform(steps: list[tuple[str, tuple[str, ...], Callable[[], str]]]) -> lis
             except NotDecided as undecided:
                 check = Check(name, Status.NOT_CHECKED, printable(str(undecided)))
             except EvidenceError as error:
-                check = Check(name, Status.FAIL, printable(f"[{error.reason}] {error.message}"))
+                fix = f"; {_FIXES[name]}" if name in _FIXES else ""
+                check = Check(name, Status.FAIL, printable(f"[{error.reason}] {error.message}{fix}"))
         done[name] = check
     return list(done.values())
 
@@ -132,17 +155,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the verifier from a shell; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m slipway.evidence.verify", description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--key", required=True, help="verification key of the log (vkey)")
+    parser.add_argument("--key", required=True, help="verification key of the log (vkey), or @FILE")
     parser.add_argument("--policy", type=Path, help="file with a trust policy")
     parser.add_argument("--since", type=Path, help="file with a checkpoint held from before")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args(arguments)
     try:
+        key: str = options.key
+        if key.startswith("@"):
+            key = Path(key[1:]).read_text("utf-8").strip()
         policy = options.policy.read_text("utf-8") if options.policy else None
         since = options.since.read_text("utf-8") if options.since else None
     except (OSError, UnicodeDecodeError) as error:
         parser.error(str(error))
-    verdict = verify_file(options.file, options.key, policy, since)
+    verdict = verify_file(options.file, key, policy, since)
     if options.json:
         print(json.dumps(as_dict(verdict), ensure_ascii=False, indent=2))
     else:
