@@ -168,3 +168,28 @@ def test_lists_show_what_the_desk_answers_all_pages_of_it(
     assert [r["ref"] for r in json.loads(capsys.readouterr().out)["items"]] == ["R-2", "R-1"]
     assert cli.run(["review", "timeline", "R-1", *where], composition) == 0
     assert "review.created" in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_an_endpoint_is_named_at_once_and_before_the_desk_is_asked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("T", "slt_x")
+    monkeypatch.setenv("UPSTREAM", "")
+    words = ["review", "endpoint", "R-1", "--alias", "No Alias", "--base-url", "models", "--model", ""]
+    words += ["--api-key-env", "UPSTREAM", "--desk", desk.url, "--token-env", "T"]
+    assert cli.run(words, Composition(supervise=lambda options: 0)) == Exit.INVALID
+    said = capsys.readouterr().err
+    assert [n for n in ("--alias", "--api-key-env", "base_url", "model") if n not in said] == []
+    assert Handler.seen == []
+
+
+def test_a_run_names_an_empty_key_and_an_empty_token_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("T", "")
+    monkeypatch.setenv("K", "")
+    words = ["run", "start", "--review", "R-1", "--grant", "G-1", "--desk", "nowhere"]
+    words += ["--token-env", "T", "--key-env", "K"]
+    assert cli.run(words, Composition(supervise=lambda options: 0)) == Exit.INVALID
+    said = capsys.readouterr().err
+    assert [n for n in ("--desk", "--token-env", "--key-env") if n not in said] == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from slipway.base.errors import InvalidInput, Problem
+from slipway.base.errors import InvalidInput, Problem, ProblemList
 from slipway.cli.client import Session, on_desk
 from slipway.cli.grant import grant, key
 from slipway.cli.output import pairs, table
@@ -165,13 +165,21 @@ def endpoint(
     from slipway.gateway import upstream_secret
 
     secret = os.environ.get(api_key_env, "")
-    if not secret:
-        fix = f"export {api_key_env}=… with the key of {base_url}"
-        raise InvalidInput([Problem("--api-key-env", f"the variable {api_key_env} is empty", fix)])
-    public = session.desk.get("/gateway/seal-key")
     plain: dict[str, Any] = {"base_url": base_url, "api_key": secret, "model": model}
     if timeout_seconds:
         plain["timeout_seconds"] = timeout_seconds
+    bad = ProblemList("upstream endpoint")
+    if not upstream_secret.is_alias(alias):
+        bad.add("--alias", f"{alias[:63]!r} is not an alias", upstream_secret.ALIAS_FIX)
+    if not secret:
+        fix = f"export {api_key_env}=… with the key of {base_url}"
+        bad.add("--api-key-env", f"the variable {api_key_env} is empty", fix)
+    try:
+        upstream_secret.check(plain)
+    except InvalidInput as error:
+        bad.extend(error.problems)
+    bad.raise_if_any()
+    public = session.desk.get("/gateway/seal-key")
     sealed = upstream_secret.seal(public["pem"].encode(), plain)
     body = {"model_alias": alias, "sealed": sealed, "seal_key_id": public["id"]}
     session.act(

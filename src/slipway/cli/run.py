@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slipway.base.datadir import DataDirectory
-from slipway.base.errors import Exit, InvalidInput, Problem
+from slipway.base.errors import Exit, InvalidInput, Problem, ProblemList
 from slipway.base.ids import uuid7
-from slipway.cli.client import Session, on_desk
+from slipway.cli.client import Session, desk_url, on_desk, token_from
 from slipway.cli.output import dry_run_option, emit, json_option, pairs, table
 
 if TYPE_CHECKING:
@@ -27,6 +28,23 @@ def _key(variable: str) -> str:
         fix = f"export {variable}=slw_… (the key that `slipway review key new` printed once)"
         raise InvalidInput([Problem("--key-env", f"the environment variable {variable} is empty", fix)])
     return value
+
+
+def _named_together(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Name a bad address of the desk, an empty token and an empty key in one answer."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, desk: str, token_env: str, key_env: str, **kwargs: Any) -> Any:
+        problems = ProblemList("run")
+        for read, value in ((desk_url, desk), (token_from, token_env), (_key, key_env)):
+            try:
+                read(value)
+            except InvalidInput as error:
+                problems.extend(error.problems)
+        problems.raise_if_any()
+        return function(*args, desk=desk, token_env=token_env, key_env=key_env, **kwargs)
+
+    return wrapper
 
 
 def _sink() -> Callable[[Progress], None]:
@@ -146,6 +164,7 @@ def prepare(
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run [DATA/bench/runs/…].")
 @_folders
 @_gateway
+@_named_together
 @on_desk(writes=True)
 def start(
     session: Session, review: str, grant: str, suite: str, items: tuple[str, ...], epochs: int | None,

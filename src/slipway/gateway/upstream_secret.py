@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ PUBLIC_NAME = "gateway-seal.pub"
 DEFAULT_TIMEOUT_SECONDS = 600
 MAX_TIMEOUT_SECONDS = 3600
 MAX_SEALED_CHARS = 16_384
+
+ALIAS_FIX = "use 1 to 63 of a-z, 0-9, dot, hyphen, underscore, like aurora-preview"
+_ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 
 # The sealed text's length would otherwise tell the desk how long address and key are.
 _PAD_TO = 512
@@ -163,6 +167,11 @@ def check(secret: Mapping[str, object]) -> Upstream:
         and isinstance(seconds, int)
     )
     return Upstream(url.rstrip("/"), api_key, model, seconds)
+
+
+def is_alias(text: str) -> bool:
+    """Say whether ``text`` can be the alias by which reviewers ask for the model (:data:`ALIAS_FIX`)."""
+    return _ALIAS.fullmatch(text) is not None
 
 
 def seal(public_pem: bytes | str, secret: Mapping[str, object]) -> str:

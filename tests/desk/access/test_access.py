@@ -289,3 +289,27 @@ def test_usage_is_the_gateways_own(case: Case, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(queries, "usage_by_grant", ledger)
     used = case.ben.get(f"/grants/{case.grant}")["usage"]
     assert (used["requests"], used["tokens_in"], used["tokens_out"]) == (3, 10, 20)
+
+
+def test_everything_wrong_with_a_proposal_is_named_at_once(case: Case) -> None:
+    """What the body, the review and the pack refuse comes in one answer, each field once."""
+    _agreed(case)
+    case.window("open", days=5)
+    wrong = {
+        "party": "nobody",
+        "model_alias": "unknown",
+        "access_level": "AL9",
+        "routes": ["/etc"],
+        "days": 900,
+        "content_policy": "all",
+        "concurrency": 1.5,
+        "not_before": "tomorrow",
+        "colour": "red",
+    }
+    answer = case.ben.post(f"/reviews/{case.ref}/grants", wrong, expect=422)
+    fields = [e["field"] for e in answer["errors"]]
+    assert sorted(fields) == sorted([*wrong, "purpose"])
+    answer = case.ben.post(f"/reviews/{case.ref}/grants", {**wrong, "model_alias": "No Alias"}, expect=422)
+    told = {e["field"]: e["problem"] for e in answer["errors"]}
+    assert told["model_alias"] == "'No Alias' is not an alias"
+    assert not Grant.objects.exists()

@@ -34,6 +34,7 @@ from slipway.gateway.keys import digest, hint, load_or_create_pepper, new_key
 from slipway.programme.grants import (
     GrantAct,
     GrantState,
+    GrantTerms,
     apply_grant,
     effective,
     propose_grant,
@@ -115,22 +116,8 @@ def propose(*, acting: Viewer, ref: str, given: GrantInput) -> tuple[Grant, Rece
     if role not in DEVELOPER_ROLES:
         grant_policy.require_room(review)
     draft = propose_grant(role)
-    party = _party(review, given.party)
-    endpoint = queries.live_endpoint(review, given.model_alias)
-    if endpoint is None:
-        known = ", ".join(e.model_alias for e in queries.endpoints_of(review)) or "none yet"
-        raise InvalidInput(
-            [
-                Problem(
-                    "model_alias",
-                    f"{given.model_alias!r} has no endpoint in this review",
-                    f"use one that the developer set (there is: {known})",
-                )
-            ],
-            what="grant",
-        )
+    party, endpoint, terms = _settled(review, given, at)
     window = window_of(review)
-    terms = settle(packs.pack_of(review).grants, given.request, at, window)
     waiting = window is None or not is_live(window, at)
     grant = Grant.objects.create(
         number=next_number("G"),
@@ -167,22 +154,32 @@ def propose(*, acting: Viewer, ref: str, given: GrantInput) -> tuple[Grant, Rece
     return grant, note(acting, "grant.proposed", review, _terms_body(grant), at)
 
 
-def _party(review: Review, asked: str) -> str:
-    """Return who the grant is for; the agency when nobody is named."""
-    slug = asked or (review.agency.slug if review.agency is not None else "")
+def _settled(review: Review, given: GrantInput, at: datetime) -> tuple[str, Endpoint, GrantTerms]:
+    """Return party, endpoint and terms; what the body, the review and the pack refuse is named together."""
+    problems = list(given.problems)
+    # The agency when nobody is named.
+    party = given.party or (review.agency.slug if review.agency is not None else "")
     known = Participation.objects.filter(
-        review=review, left_at=None, part__in=["agency", "partner"], organisation__slug=slug
+        review=review, left_at=None, part__in=["agency", "partner"], organisation__slug=party
     )
     if not known.exists():
-        raise InvalidInput(
-            [
-                Problem(
-                    "party", f"{slug!r} takes no part in this review", "name the agency or a trusted partner"
-                )
-            ],
-            what="grant",
-        )
-    return slug
+        fix = "name the agency or a trusted partner"
+        problems.append(Problem("party", f"{party!r} takes no part in this review", fix))
+    endpoint = queries.live_endpoint(review, given.model_alias)
+    if endpoint is None:
+        aliases = ", ".join(e.model_alias for e in queries.endpoints_of(review)) or "none yet"
+        fix = f"use one that the developer set (there is: {aliases})"
+        problems.append(Problem("model_alias", f"{given.model_alias!r} has no endpoint in this review", fix))
+    terms = None
+    try:
+        terms = settle(packs.pack_of(review).grants, given.request, at, window_of(review))
+    except InvalidInput as error:
+        problems.extend(error.problems)
+    if problems or endpoint is None or terms is None:
+        # A field that could not be read was asked about as if it were not there: the first word on it counts.
+        first = {problem.field: problem for problem in reversed(problems)}
+        raise InvalidInput(reversed(first.values()), what="grant")
+    return party, endpoint, terms
 
 
 def _terms_body(grant: Grant) -> dict[str, object]:

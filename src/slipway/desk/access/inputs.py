@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from slipway.base.errors import Problem
 from slipway.desk.reviews.reading import Reader
-from slipway.gateway.upstream_secret import sealed_shape
+from slipway.gateway.upstream_secret import ALIAS_FIX, is_alias, sealed_shape
 from slipway.programme.grants import GrantRequest
-
-_ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
-_ALIAS_FIX = "use 1 to 63 of a-z, 0-9, dot, hyphen, underscore, like aurora-preview"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +22,22 @@ class EndpointInput:
 
 @dataclass(frozen=True, slots=True)
 class GrantInput:
-    """A proposed grant: for whom, which model, and the limits asked for."""
+    """A proposed grant: for whom, which model, and the limits asked for.
+
+    ``problems`` is what is wrong with it before the review and its pack are
+    asked; the action adds theirs and refuses all of it at once.
+    """
 
     party: str
     model_alias: str
     request: GrantRequest
+    problems: tuple[Problem, ...] = ()
 
 
 def _alias(reader: Reader) -> str:
-    alias = reader.text("model_alias", fix=_ALIAS_FIX, longest=63)
-    if alias and not _ALIAS.fullmatch(alias):
-        reader.bad("model_alias", f"{alias[:40]!r} is not an alias", _ALIAS_FIX)
+    alias = reader.text("model_alias", fix=ALIAS_FIX, longest=63)
+    if alias and not is_alias(alias):
+        reader.bad("model_alias", f"{alias[:40]!r} is not an alias", ALIAS_FIX)
     return alias
 
 
@@ -71,7 +73,7 @@ def read_endpoint(data: object, *, seal_key_id: str, form: bool = False) -> Endp
 
 
 def read_grant(data: object, *, form: bool = False) -> GrantInput:
-    """Read a proposed grant; what is left out is taken from the policy pack."""
+    """Read a proposed grant; what is left out is taken from the policy pack. Problems go with it."""
     reader = Reader(data, what="grant", form=form)
     party = reader.text("party", fix="", required=False, longest=40)
     alias = _alias(reader)
@@ -108,8 +110,7 @@ def read_grant(data: object, *, form: bool = False) -> GrantInput:
         content_policy=policy if isinstance(policy, str) else None,
     )
     reader.no_others()
-    reader.done()
-    return GrantInput(party, alias, request)
+    return GrantInput(party, alias, request, reader.problems.problems)
 
 
 def read_label(data: object, *, form: bool = False) -> str:

@@ -61,7 +61,8 @@ class Reader:
                 self.bad(name, "is missing", fix)
             return ""
         if not isinstance(value, str):
-            self.bad(name, "is not text", fix)
+            decimal = isinstance(value, float)
+            self.bad(name, "is not text", 'write decimals as text, like "1.5"' if decimal else fix)
             return ""
         value = value.strip().replace("\r\n", "\n")
         if len(value) > longest:

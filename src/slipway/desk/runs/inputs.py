@@ -169,6 +169,8 @@ def read_finish(data: object) -> FinishInput:
     """Read how a run ended."""
     reader = Reader(data, what="end of a run")
     status = reader.choice("status", ("complete", "incomplete"))
+    # Where the status is missing too, what a complete run needs is named with it.
+    whole = status != "incomplete"
     reason = reader.text(
         "reason", fix="say what stopped the run", required=status == "incomplete", longest=2000
     )
@@ -185,9 +187,9 @@ def read_finish(data: object) -> FinishInput:
     finish = FinishInput(
         status=status,
         reason=reason,
-        log_digest=reader.digest("log_digest", required=status == "complete"),
-        started_at=reader.instant("started_at", required=status == "complete"),
-        ended_at=reader.instant("ended_at", required=status == "complete"),
+        log_digest=reader.digest("log_digest", required=whole),
+        started_at=reader.instant("started_at", required=whole),
+        ended_at=reader.instant("ended_at", required=whole),
         identity=reader.mapping("identity", required=False),
         egress=_egress(reader, integrity),
         integrity=tuple(integrity),
