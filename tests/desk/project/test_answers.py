@@ -227,3 +227,10 @@ def test_migrate_makes_an_empty_directory_ready_and_says_how_much(tmp_path: Path
     assert second == "0"
     assert (tmp_path / "site").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "site" / "keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_reference_leads_on_without_scripts(browser: Callable[..., Client]) -> None:
+    page = browser("ada").get("/api/docs").content.decode()
+    without = page.split("<noscript>")[1].split("</noscript>")[0]
+    assert 'href="/api/v1/openapi.json"' in without
+    assert "swagger-ui-bundle.js" in page
