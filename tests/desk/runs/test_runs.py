@@ -268,3 +268,49 @@ def test_the_desk_counts_as_the_statistics_do(case: Case, told: list[str]) -> No
         ]
     )
     assert done["statistics"] == own.as_dict()
+
+
+def test_a_float_hides_no_other_problem(case: Case) -> None:
+    items = _running(case)
+    batch = [
+        {**outcome(items[0], 1, "pass"), "tokens": 1.5, "seconds": 2.5},
+        {**outcome(items[1], 1, "won"), "epoch": "x"},
+    ]
+    answer = case.ben.post(f"/runs/{case.run}/items", batch, expect=422)
+    fields = {e["field"] for e in answer["errors"]}
+    assert fields == {"[0].tokens", "[0].seconds", "[1].outcome", "[1].epoch"}
+    assert 'like "1.5"' in next(e["fix"] for e in answer["errors"] if e["field"] == "[0].seconds")
+    body = finished(identity={"share": 0.5}, egress={"rate": 1e999})
+    answer = case.ben.post(f"/runs/{case.run}/finish", body, expect=422)
+    assert {"identity", "egress"} <= {e["field"] for e in answer["errors"]}
+    assert RunItem.objects.count() == 0
+
+
+def test_an_empty_end_names_all_that_is_missing(case: Case) -> None:
+    _running(case)
+    answer = case.ben.post(f"/runs/{case.run}/finish", {}, expect=422)
+    fields = {e["field"] for e in answer["errors"]}
+    assert fields == {"status", "log_digest", "started_at", "ended_at"}
+
+
+def test_a_missing_attempt_is_not_done(case: Case, browser: Callable[..., Client]) -> None:
+    items = _running(case)
+    lost = [outcome(i, e, "missing", "timeout") for i in items for e in (1, 2)]
+    told = case.ben.post(f"/runs/{case.run}/items", lost)["progress"]
+    assert told == {"done": 0, "missing": 12, "expected": 12, "percent": 0}
+    case.ben.post(f"/runs/{case.run}/items", [outcome(i, 1, "fail") for i in items])
+    told = case.ben.get(f"/runs/{case.run}")["progress"]
+    assert told == {"done": 6, "missing": 6, "expected": 12, "percent": 50, "passed": 0, "failed": 6}
+    page = browser("ben").get(f"/runs/{case.run}/").content.decode()
+    assert 'max="12" value="6"' in page
+    assert "0 passed, 6 failed; 6 missing" in page
+    listed = browser("ben").get(f"/reviews/{case.ref}/runs/").content.decode()
+    assert "6 of 12; 6 missing" in listed
+
+
+def test_why_a_run_ended_stands_as_one_sentence(case: Case, browser: Callable[..., Client]) -> None:
+    _running(case)
+    why = "The developer has paused this grant; wait until it is resumed."
+    case.ben.post(f"/runs/{case.run}/finish", {"status": "incomplete", "reason": why})
+    page = browser("ben").get(f"/runs/{case.run}/").content.decode()
+    assert "until it is resumed. What was finished" in page

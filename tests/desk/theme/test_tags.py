@@ -45,7 +45,7 @@ def test_length_in_words(seconds: int, words: str) -> None:
         (NOW + timedelta(days=12, hours=4), "running", "running", "12 d 4 h left"),
         (NOW + timedelta(hours=5), "running", "soon", "5 h left"),
         (NOW + timedelta(days=9), "paused", "soon", "Paused, 9 d left"),
-        (NOW - timedelta(minutes=3), "running", "over", "Over since 3 min"),
+        (NOW - timedelta(minutes=3), "running", "over", "Ended 3 min ago"),
         (None, "running", "quiet", "Clock not started"),
     ],
 )
@@ -122,3 +122,18 @@ def test_every_vendored_file_has_its_licence_noted() -> None:
 def test_theme_stays_small() -> None:
     """A page of the desk costs a newcomer less than 400 kB, fonts and all."""
     assert sum(p.stat().st_size for p in STATIC.rglob("*") if p.is_file()) < 400_000
+
+
+def test_a_clock_stopped_before_its_end_does_not_say_when_it_ended() -> None:
+    text = show(
+        "{% clock ends rule state now %}", ends=NOW + timedelta(days=2), rule="", state="over", now=NOW
+    )
+    assert "Ended</span>" in text
+    assert "ago" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"), [("it broke", "it broke."), ("It broke.", "It broke."), ("Why?", "Why?")]
+)
+def test_words_of_others_end_as_one_sentence(words: str, shown: str) -> None:
+    assert show("{{ words|sentence }}", words=words) == shown

@@ -56,12 +56,12 @@ class Counts:
 
     @property
     def done(self) -> int:
-        """Attempts that have an outcome of some kind."""
-        return self.passed + self.failed + self.missing
+        """Attempts that have an outcome. A missing one has none, so it is told beside."""
+        return self.passed + self.failed
 
     @property
     def percent(self) -> int:
-        """Share of planned attempts that were reported, rounded down."""
+        """Share of planned attempts that have an outcome, rounded down."""
         return 100 * self.done // self.expected if self.expected else 0
 
 

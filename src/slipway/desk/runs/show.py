@@ -43,7 +43,12 @@ def row_json(run: Run) -> dict[str, Any]:
         "registered_at": _at(run.registered_at),
         "started_at": _at(run.started_at),
         "finished_at": _at(run.finished_at),
-        "progress": {"done": counts.done, "expected": counts.expected, "percent": counts.percent},
+        "progress": {
+            "done": counts.done,
+            "missing": counts.missing,
+            "expected": counts.expected,
+            "percent": counts.percent,
+        },
     }
 
 
@@ -71,7 +76,7 @@ def run_json(viewer: Viewer, run: Run) -> dict[str, Any]:
     }
     if queries.sees_items(viewer, run):
         counts = queries.counts(run)
-        body["progress"] |= {"passed": counts.passed, "failed": counts.failed, "missing": counts.missing}
+        body["progress"] |= {"passed": counts.passed, "failed": counts.failed}
         body["finish"] = run.finish
         body["items"] = [item_json(row) for row in queries.items_of(run)]
         body["statistics"] = run.statistics

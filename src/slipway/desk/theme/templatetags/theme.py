@@ -84,6 +84,13 @@ def instant(value: Any, none: str = "—") -> SafeString:
 
 
 @register.filter
+def sentence(text: Any) -> str:
+    """Return somebody's words as a sentence that ends once: a stop is added where they gave none."""
+    words = str(text).strip()
+    return words if words.endswith((".", "!", "?", "…")) else f"{words}."
+
+
+@register.filter
 def length_words(seconds: Any) -> str:
     """Return a length of time in its two largest units: ``12 d 4 h``, ``3 min 20 s``."""
     return words_of(int(seconds))
@@ -127,6 +134,7 @@ def clock(ends: Any, rule: str = "", state: str = "running", now: Any = None) ->
         "ends_text": None if at is None else format_instant(at),
         "left": None if left is None else words_of(left),
         "over": over or state == "over",
+        "ago": over,
         "paused": state == "paused",
         "rule": rule,
         "tone": tone,
