@@ -160,14 +160,22 @@ def _blocks(rule: DecisionRule, figures: RuleInput) -> list[str]:
     elif not figures.integrity_clean:
         found.append("an integrity check raised a flag")
     if figures.families < rule.min_families:
-        found.append(f"{figures.families} families, the rule wants at least {rule.min_families}")
+        found.append(
+            f"{_counted(figures.families, 'family', 'families')}, the rule wants at least {rule.min_families}"
+        )
     if figures.attempts < rule.min_attempts:
         found.append(
-            f"{figures.attempts} answered attempts an item, the rule wants at least {rule.min_attempts}"
+            f"{_counted(figures.attempts, 'answered attempt', 'answered attempts')} an item, "
+            f"the rule wants at least {rule.min_attempts}"
         )
     if figures.missing and (figures.worst_lower is None or figures.worst_upper is None):
-        found.append(f"{figures.missing} attempts are missing and no worst case was computed for them")
+        missing = _counted(figures.missing, "attempt is", "attempts are")
+        found.append(f"{missing} missing and no worst case was computed")
     return found
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _bounds(figures: RuleInput) -> tuple[Decimal | None, Decimal | None]:

@@ -221,3 +221,15 @@ def test_read_only_token_changes_nothing(case: Case, caller: Callable[..., Clien
     reader = Api(caller("ada", scope="read"))
     reader.post("/reviews", {"codename": "a", "model_name": "b", "pack": "eo-14409"}, expect=403)
     assert case.ada.get("/reviews")["items"] == []
+
+
+def test_a_release_manager_who_is_security_team_too_is_refused_as_the_former(case: Case) -> None:
+    from slipway.desk.accounts.models import Membership
+
+    case.draft()
+    case.offer()
+    ada = Membership.objects.get(person__email__startswith="ada")
+    ada.roles = "lab_security,release_manager"
+    ada.save()
+    answer = case.ada.post(f"/reviews/{case.ref}/agree", {"terms_digest": "0" * 64}, expect=409)
+    assert answer["title"].startswith("the developer's release manager cannot")

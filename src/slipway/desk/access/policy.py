@@ -43,7 +43,7 @@ def role_for(viewer: Viewer, review: Review, grant: Grant, act: GrantAct) -> Rol
         return Role(row.role)
     if not roles:
         raise Refused(f"{viewer.name} has no role for this grant that can act", code="act.not_yours")
-    return min(roles)
+    return next(role for role in Role if role in roles)
 
 
 def acts_now(viewer: Viewer, review: Review, grant: Grant, now: datetime) -> tuple[GrantAct, ...]:

@@ -64,5 +64,6 @@ def require_write(viewer: Viewer) -> None:
 def _closest(state: ReviewState, verb: Act, roles: Collection[Role]) -> Role | None:
     """Return the role whose refusal says most: one that has the act at all, else any."""
     having = {row.role for row in TRANSITIONS if row.act == verb}
-    ordered = sorted(roles)
+    # In the order of Role: who is release manager and security team is refused as the former, who does more.
+    ordered = [role for role in Role if role in roles]
     return next((r for r in ordered if r in having), ordered[0] if ordered else None)
