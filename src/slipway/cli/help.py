@@ -24,7 +24,7 @@ SETTINGS = {
     "SLIPWAY_TOKEN": "API token for those commands; --token-env names another variable",
     "SLIPWAY_GATEWAY": "address of the gateway for runs (default http://127.0.0.1:8001)",
     "SLIPWAY_KEY": "gateway key of a grant for runs; --key-env names another variable",
-    "SLIPWAY_DATABASE_URL": "postgres://user:password@host:port/name of the desk; SQLite when unset",
+    "SLIPWAY_DATABASE_URL": "postgres://user:password@host:port/name of a desk without gateway; else SQLite",
     "SLIPWAY_HOSTS": "host names, comma-separated, the desk answers to (default this machine's)",
     "SLIPWAY_ORIGINS": "origins, comma-separated, like https://desk.example, when the desk is behind TLS",
     "SLIPWAY_LOG_ORIGIN": "origin and key name of the evidence log (default slipway.local/review)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sqlite3
 import sys
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from slipway.base.datadir import DataDirectory
 from slipway.base.errors import SlipwayError
 from slipway.base.results import Check, Status
+from slipway.desk.project.settings import database
 from slipway.evidence.store import sqlite_version
 
 # A clock that is before this was never set: slipway did not exist.
@@ -44,16 +46,19 @@ def _sqlite_of_log() -> Check:
 
 
 def _sqlite_of_desk() -> Check:
-    """Python's SQLite, which holds the desk's rows: Debian 12's has the WAL-reset bug."""
+    """Python's SQLite, which holds the desk's rows: Debian 12's has the WAL-reset bug (decision 0071)."""
     name, found = "SQLite of the desk", sqlite3.sqlite_version
+    if os.environ.get(database.ENV):
+        return Check(name, Status.PASS, f"not used: {database.ENV} names a PostgreSQL")
     if sqlite3.sqlite_version_info >= sqlite_version.MINIMUM:
         return Check(name, Status.PASS, f"{found}, Python's own")
     return Check(
         name,
         Status.NOT_CHECKED,
         f"Python's own is {found}; before {'.'.join(map(str, sqlite_version.MINIMUM))} two connections that "
-        "checkpoint at the same moment can damage a file. The log does not go through it. "
-        "For a desk of many people set SLIPWAY_DATABASE_URL to a PostgreSQL",
+        "write and checkpoint at the same moment can damage desk.sqlite3 (the WAL-reset bug). The log and "
+        "the gateway's ledger go through APSW's SQLite, and records are handed over to the log within about "
+        "a second; back up desk.sqlite3, and add people while nobody works (docs/decisions/0071)",
     )
 
 
