@@ -214,51 +214,10 @@ def elicitation(given: DossierInput) -> Section:
 def results(given: DossierInput) -> Section:
     """Return estimates, matrix, missing attempts."""
     s = given.summary
-    line = given.rule.get("line")
-    named = [e for e in (s.fixed, s.generalised, *s.by_domain) if e is not None]
     blocks: list[Block] = [
-        Intervals(
-            "Success rates with intervals",
-            tuple((e.name, e.estimate, e.low, e.high) for e in named),
-            None if line is None else float(line),
-        ),
-        Table(
-            "Estimates",
-            ("What", "Estimate and interval", "Attempts", "Clusters", "df", "Method", "Assumptions"),
-            tuple(
-                (
-                    e.name,
-                    interval(e),
-                    str(e.n),
-                    str(e.clusters),
-                    decimal(e.df, 1) or "none",
-                    e.method,
-                    "; ".join(e.assumptions),
-                )
-                for e in named
-            ),
-        ),
-        Matrix(
-            "Every attempt",
-            s.epochs,
-            tuple(
-                (
-                    r.item,
-                    r.family,
-                    tuple(o for _, o, _ in r.outcomes),
-                    "not scored" if r.rate is None else percent(r.rate),
-                )
-                for r in s.per_item
-            ),
-        ),
-        Table(
-            "Unbiased pass@k and pass^k, to be read beside the accuracy",
-            ("k", "At least one of k passes", "All of k pass"),
-            tuple(
-                (str(k), percent(a.estimate), percent(h.estimate))
-                for k, (a, h) in enumerate(zip(s.pass_at, s.pass_hat, strict=True), start=1)
-            ),
-        ),
+        *_estimates(s, given.rule.get("line")),
+        _attempts(s),
+        _repeated(s),
         Facts((("Minimum detectable effect", f"{percent(s.mde)}; {s.mde_method}"),)),
         *_missing(s),
     ]
@@ -271,6 +230,61 @@ def results(given: DossierInput) -> Section:
         "Results",
         tuple(blocks),
         flag=f"{s.missing} of {s.planned} attempts are missing." if s.missing else "",
+    )
+
+
+def _estimates(s: Summary, line: object) -> list[Block]:
+    """Return the rates against the rule's line, as a picture and as a table with their methods."""
+    named = [e for e in (s.fixed, s.generalised, *s.by_domain) if e is not None]
+    rows = tuple(
+        (
+            e.name,
+            interval(e),
+            str(e.n),
+            str(e.clusters),
+            decimal(e.df, 1) or "none",
+            e.method,
+            "; ".join(e.assumptions),
+        )
+        for e in named
+    )
+    return [
+        Intervals(
+            "Success rates with intervals",
+            tuple((e.name, e.estimate, e.low, e.high) for e in named),
+            None if line is None else float(str(line)),
+        ),
+        Table(
+            "Estimates",
+            ("What", "Estimate and interval", "Attempts", "Clusters", "df", "Method", "Assumptions"),
+            rows,
+        ),
+    ]
+
+
+def _attempts(s: Summary) -> Block:
+    """Return the outcome of each attempt at each item."""
+    rows = tuple(
+        (
+            r.item,
+            r.family,
+            tuple(o for _, o, _ in r.outcomes),
+            "not scored" if r.rate is None else percent(r.rate),
+        )
+        for r in s.per_item
+    )
+    return Matrix("Every attempt", s.epochs, rows)
+
+
+def _repeated(s: Summary) -> Block:
+    """Return how success changes with k attempts."""
+    return Table(
+        "Unbiased pass@k and pass^k, to be read beside the accuracy",
+        ("k", "At least one of k passes", "All of k pass"),
+        tuple(
+            (str(k), percent(a.estimate), percent(h.estimate))
+            for k, (a, h) in enumerate(zip(s.pass_at, s.pass_hat, strict=True), start=1)
+        ),
     )
 
 

@@ -19,6 +19,12 @@ from slipway.evaluation.suite import Budgets, Suite, commit, load
 from slipway.evidence import canon
 
 MAX_EPOCHS = 100
+_RANGES = {
+    "epochs": (1, MAX_EPOCHS),
+    "workers": (1, 256),
+    "samples_at_once": (1, 256),
+    "seed": (0, 2**53 - 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,26 +167,9 @@ def make(
     a sealed suite only.
     """
     loaded: Suite = load(suite)
-    problems = ProblemList("run plan")
     chosen_epochs = loaded.epochs if epochs is None else epochs
-    for name, value, low, high in (
-        ("epochs", chosen_epochs, 1, MAX_EPOCHS),
-        ("workers", workers, 1, 256),
-        ("samples_at_once", samples_at_once, 1, 256),
-        ("seed", seed, 0, 2**53 - 1),
-    ):
-        if not low <= value <= high:
-            problems.add(name, f"{value} is out of range", f"give a whole number from {low} to {high}")
-    known = {item.id for item in loaded.items}
-    for item in items:
-        if item not in known:
-            problems.add(
-                "items", f"{item!r} is not in suite {loaded.name}", f"use some of: {', '.join(sorted(known))}"
-            )
-    for name, text in (("model_alias", model_alias), ("grant", grant)):
-        if not text:
-            problems.add(name, "is empty", f"give the {name.replace('_', ' ')} as the grant states it")
-    problems.raise_if_any()
+    numbers = {"epochs": chosen_epochs, "workers": workers, "samples_at_once": samples_at_once, "seed": seed}
+    _check(loaded, numbers, items, {"model_alias": model_alias, "grant": grant})
     committed = commit(loaded, secret).as_dict()
     if items:
         committed["items"] = [i for i in committed["items"] if i["id"] in items]
@@ -200,3 +189,24 @@ def make(
         stream=stream,
         software=software(),
     )
+
+
+def _check(
+    loaded: Suite, numbers: Mapping[str, int], items: tuple[str, ...], texts: Mapping[str, str]
+) -> None:
+    """Raise InvalidInput with everything that is wrong with what was asked for."""
+    problems = ProblemList("run plan")
+    for name, value in numbers.items():
+        low, high = _RANGES[name]
+        if not low <= value <= high:
+            problems.add(name, f"{value} is out of range", f"give a whole number from {low} to {high}")
+    known = {item.id for item in loaded.items}
+    for item in items:
+        if item not in known:
+            problems.add(
+                "items", f"{item!r} is not in suite {loaded.name}", f"use some of: {', '.join(sorted(known))}"
+            )
+    for name, text in texts.items():
+        if not text:
+            problems.add(name, "is empty", f"give the {name.replace('_', ' ')} as the grant states it")
+    problems.raise_if_any()
