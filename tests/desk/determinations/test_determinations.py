@@ -110,6 +110,8 @@ def test_report_is_reproducible_and_its_parts_are_what_was_signed(case: Case, tm
     html = case.ada.get(f"/reviews/{case.ref}/report.html")
     pdf = case.ada.get(f"/reviews/{case.ref}/report.pdf")
     assert html.content == first.html and pdf.content == first.pdf
+    lead = "by the rules of policy pack eo-14409 2026.1 ("
+    assert lead in html.content.decode(), "the pack is a rule book, not somebody's standing"
     assert "script-src" not in html.headers["Content-Security-Policy"]
     path = tmp_path / "b.zip"
     path.write_bytes(case.ada.get(f"/reviews/{case.ref}/bundle").content)

@@ -187,7 +187,7 @@ def facts(review: Review, made: Determination) -> dict[str, Any]:
         "summary": review.summary,
         "developer": review.developer.name,
         "agency": review.agency.name if review.agency else "",
-        "pack": f"{pack.title} ({pack.name} {pack.version})",
+        "pack": f"{pack.name} {pack.version} ({pack.title})",
         "decided_at": made.decided_at,
         "date": made.decided_at.date().isoformat(),
         "verdict": made.verdict,
