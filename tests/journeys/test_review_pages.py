@@ -126,7 +126,8 @@ def test_runs_to_report(page_of: PageOf, desk: Any, look: Look) -> None:
     told[-1] = {**told[-1], "outcome": "missing", "reason": "the endpoint did not answer"}
     desk.api("ben", "POST", "/runs/RUN-1/items", told[20:])
     # The page learns of it by itself.
-    expect(ben.locator("#live")).to_contain_text("60 of 60", timeout=10_000)
+    expect(ben.locator("#live")).to_contain_text("59 of 60", timeout=10_000)
+    expect(ben.locator("#live")).to_contain_text("1 missing")
     desk.api("ben", "POST", "/runs/RUN-1/finish", finished())
     expect(ben.get_by_role("heading", name="Figures")).to_be_visible(timeout=10_000)
     look(ben, "run-complete")
