@@ -96,6 +96,7 @@ TESTS = {
     "chromium": _program("chromium"),
     "postgresql": lambda: _postgres_folder() is not None,
     "openssl": _program("openssl"),
+    "libatomic1": _library("libatomic.so.1"),  # of Playwright's driver
 }
 PEERS = {"nginx-light": _program("nginx")}
 SYSTEM_NEEDS: dict[str, dict[str, Callable[[], bool]]] = {

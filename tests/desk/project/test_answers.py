@@ -106,6 +106,14 @@ def test_an_address_cannot_write_lines_into_the_log(
     assert not any(c < " " for line in ours for c in line)
 
 
+@pytest.mark.parametrize(
+    "address", ["/reviews/?q=%00", "/api/v1/reviews?q=a%00b", "/api/v1/reviews?agency=%00", "/records/%00/"]
+)
+def test_a_nul_in_an_address_is_nothing_here(browser: Callable[..., Client], address: str) -> None:
+    """On PostgreSQL a query with it would fail."""
+    assert browser("ada").get(address).status_code == 404
+
+
 def test_a_body_that_is_too_large_is_413_and_no_crash(caller: Callable[..., Client]) -> None:
     body = b'{"codename":"' + b"a" * (9 << 20) + b'"}'
     answer = caller("ada").post("/api/v1/reviews", body, content_type="application/json")

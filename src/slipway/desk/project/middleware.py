@@ -12,7 +12,7 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase
 
-from slipway.base.errors import SlipwayError
+from slipway.base.errors import NotFound, SlipwayError
 from slipway.desk.project import errors
 
 _Next = Callable[[HttpRequest], HttpResponseBase]
@@ -70,6 +70,12 @@ class SecurityHeaders:
         return response
 
 
+def _has_nul(request: HttpRequest) -> bool:
+    """Say whether an address holds a NUL: PostgreSQL takes none in a text, and none of ours has one."""
+    values = (value for _, found in request.GET.lists() for value in found)
+    return "\0" in request.path_info or any("\0" in value for value in values)
+
+
 class ErrorPages:
     """Turns exceptions of views into pages that say what happened and carry the reference."""
 
@@ -78,6 +84,8 @@ class ErrorPages:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Handle one request; a method that an address does not take is explained like any error."""
+        if _has_nul(request):
+            return errors.known(request, NotFound("there is nothing here for you"))
         response = self.get_response(request)
         if response.status_code == 405:
             explained = errors.wrong_method(request)

@@ -84,16 +84,18 @@ def save_draft(*, acting: Viewer, fields: Mapping[str, str], draft_id: str = "")
     if acting.person_id is None or acting.organisation_id is None:
         raise Refused("sign in to keep a draft", code="act.not_yours")
     at = clock.now()
+    # A draft keeps anything but NUL, which PostgreSQL takes in no text.
+    fields = {name: text.replace("\0", "") for name, text in fields.items()}
     if draft_id:
         found = queries.draft(acting, draft_id)
-        found.fields = dict(fields)
+        found.fields = fields
         found.saved_at = at
         found.save(update_fields=["fields", "saved_at"])
         return found
     return OfferDraft.objects.create(
         person_id=acting.person_id,
         organisation_id=acting.organisation_id,
-        fields=dict(fields),
+        fields=fields,
         saved_at=at,
     )
 
