@@ -316,10 +316,7 @@ def test(arguments: list[str]) -> int:
     say("the whole suite on SQLite …")
     # tests/conftest.py names the phases that failed above the summary line, which stays last.
     environment = os.environ | {"SLIPWAY_FAILED_PHASES": ", ".join(failed)}
-    # loadgroup: tests that share something expensive (a whole demo, a wheel) go to one worker. Not
-    # loadfile: it would run tests that empty the database before others, against pytest-django's order.
-    whole = [*pytest, "-n", "2", "--dist", "loadgroup"]
-    code = subprocess.run(whole, cwd=ROOT, env=environment).returncode
+    code = subprocess.run([*pytest, "-n", "2"], cwd=ROOT, env=environment).returncode
     return code or int(bool(failed))
 
 

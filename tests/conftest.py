@@ -13,10 +13,14 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import postgres
 
 UNDER_CI = os.environ.get("CI") == "true"
+# Files whose tests follow one another or share something expensive (a desk with a browser, a whole
+# demo, a built wheel): all tests of such a file go to one worker of xdist, all others one by one.
+TOGETHER = ("tests/journeys/", "tests/cli/test_demo.py", "tests/test_wheel.py")
 
 
 def _reason(longrepr: Any) -> str:
@@ -78,3 +82,23 @@ def django_db_modify_db_settings() -> Iterator[None]:
             connection.close()
             if getattr(connection, "pool", None):
                 connection.close_pool()
+
+
+class FilesTogether(LoadScopeScheduling):
+    """Deals tests to workers one by one, except that the files of :data:`TOGETHER` stay whole.
+
+    Not ``--dist loadgroup``, which does nothing under pytest 9 (it renames tests
+    in a way that pytest no longer looks at); not ``--dist loadfile``, which
+    would run tests that empty the database before others.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return file if file.startswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
+    """Use our scheduler, in the order of collection: pytest-django puts tests that empty tables last."""
+    config.option.loadscopereorder = False
+    return FilesTogether(config, log)

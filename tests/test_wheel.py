@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("wheel")
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "slipway"
 # Files that are no modules and must come along, each kind by what it is for.

@@ -24,8 +24,6 @@ from slipway.cli.demo.tell import Teller, receipt_of
 from slipway.cli.interface import Composition
 from slipway.evaluation.sandbox import tier
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     environment = {

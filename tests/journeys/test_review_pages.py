@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from slipway.gateway import upstream_secret
 from tests.desk.reviews.steps import ALIAS, CONTAINED, finished, outcome, plan
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("review-pages")]  # one review, test after test
+pytestmark = pytest.mark.browser
 
 Look = Callable[[Page, str], None]
 PageOf = Callable[..., Page]

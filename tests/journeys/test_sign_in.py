@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sign-in")]  # one desk for all of them
+pytestmark = pytest.mark.browser
 
 Look = Callable[[Page, str], None]
 PageOf = Callable[..., Page]
