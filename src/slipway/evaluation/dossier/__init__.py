@@ -9,7 +9,7 @@ limits, how to verify.
 
 from __future__ import annotations
 
-from slipway.evaluation.dossier import sections
+from slipway.evaluation.dossier import results, sections
 from slipway.evaluation.dossier.blocks import (
     Block,
     Dossier,
@@ -51,7 +51,7 @@ def build(given: DossierInput) -> Dossier:
             sections.suite(given),
             sections.test_bed(given),
             sections.elicitation(given),
-            sections.results(given),
+            results.results(given),
             sections.integrity(given),
             sections.determination(given),
             sections.limits(given),
