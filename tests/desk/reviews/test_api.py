@@ -233,3 +233,22 @@ def test_a_release_manager_who_is_security_team_too_is_refused_as_the_former(cas
     ada.save()
     answer = case.ada.post(f"/reviews/{case.ref}/agree", {"terms_digest": "0" * 64}, expect=409)
     assert answer["title"].startswith("the developer's release manager cannot")
+
+
+def test_unsealed_records_of_one_instant_stand_as_they_were_written(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids are random within a millisecond; here each is smaller than the one before."""
+    from slipway.desk.records import actions
+    from slipway.desk.records.models import PendingRecord
+
+    case.draft()
+    ids = iter(f"{number:08x}-0000-7000-8000-000000000000" for number in range(999, 0, -1))
+    draft = actions.draft
+    monkeypatch.setattr(actions, "draft", lambda **given: draft(**{**given, "id": next(ids)}))
+    with clock.use(ManualClock(SystemClock().now() + timedelta(seconds=5))):
+        case.offer()
+        case.agree()
+    shown = [t["record"] for t in case.ada.get(f"/reviews/{case.ref}/timeline")]
+    written = PendingRecord.objects.filter(record_id__in=shown).order_by("seq")
+    assert shown == list(written.values_list("record_id", flat=True))

@@ -114,16 +114,18 @@ def timeline(
     if not may_see_review(viewer, review_id):
         raise NotFound("there is no such review")
     rows = PendingRecord.objects.filter(review=review_id).order_by("-seq").values_list(*_COLUMNS)[:limit]
-    entries = [_entry(row) for row in rows]
-    entries += _gateway(
+    latest_first = [_entry(row) for row in rows]
+    latest_first += _gateway(
         "review = ?"
         + ("" if exchanges else " AND type NOT LIKE 'exchange.%'")
         + " ORDER BY seq DESC LIMIT ?",
         review_id,
         limit,
     )
-    # Sealed records have an order of their own; unsealed ones follow by time.
-    entries.sort(key=lambda e: (e.n is None, e.n if e.n is not None else 0, e.at, e.record))
+    # Sealed records have an order of their own; unsealed ones follow by time, and those of one
+    # instant in the order in which they were written (their ids are random within a millisecond).
+    entries = latest_first[::-1]
+    entries.sort(key=lambda e: (e.n is None, e.n if e.n is not None else 0, e.at))
     return entries[-limit:]
 
 
